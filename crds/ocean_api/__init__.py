@@ -1,0 +1,1 @@
+"""The API both planes share: the OceanSite models, their conditions and reasons, and the names both must know."""

@@ -1,0 +1,1 @@
+"""`ocean.cloudconnect.dev/v1alpha1`."""

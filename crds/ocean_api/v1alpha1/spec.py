@@ -1,0 +1,311 @@
+"""The spec of an OceanSite: what a clinic wants.
+
+Field docstrings are the CRD's descriptions, written for a clinic's administrator.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import ConfigDict, Field, JsonValue, model_validator
+
+from ocean_api.base import ApiModel, CaBundle, EmailAddress, HttpsUrl, SecretName, TimeZoneName
+
+ALL_PROVIDERS: Literal["All"] = "All"
+
+
+def cel(rule: str, message: str) -> JsonValue:
+    """One validation rule of the API server. Source: Kubernetes, "Validation rules" (CRD)."""
+    return {"rule": rule, "message": message}
+
+
+def rules(*validations: JsonValue) -> dict[str, JsonValue]:
+    """What a model or field adds to its schema to carry `validations`."""
+    return {"x-kubernetes-validations": list(validations)}
+
+
+class EmrType(StrEnum):
+    """The EMRs this version speaks to."""
+
+    OSCAR_PRO = "OscarPro"
+    FHIR = "FHIR"
+    NONE = "None"
+
+
+class DeletionPolicy(StrEnum):
+    """What becomes of the key when the OceanSite is deleted."""
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
+class KeySource(StrEnum):
+    """How the key comes into Vault."""
+
+    GENERATE = "Generate"
+    SECRET = "Secret"  # noqa: S105 - a word of the API
+
+
+class Contacts(ApiModel):
+    """Who is told when something touches the clinic's key or its synchronisation stops."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "(has(self.clinicalAdministrators) && size(self.clinicalAdministrators) > 0) || has(self.siteCreator)",
+                "contacts: give at least one address in clinicalAdministrators, or siteCreator, so that somebody "
+                "learns when the key is touched or the clinic stops",
+            )
+        )
+    )
+
+    clinical_administrators: Annotated[tuple[EmailAddress, ...], Field(max_length=20)] = ()
+    """E-mail addresses of the clinic's administrators; all of them are written to."""
+
+    site_creator: EmailAddress | None = None
+    """E-mail address to fall back on when no administrator is named. Under Argo CD the creator the API server sees
+    is a machine, so the person must be named here."""
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if not self.clinical_administrators and self.site_creator is None:
+            raise ValueError("give at least one address in clinicalAdministrators, or siteCreator")
+        return self
+
+
+class OceanAccess(ApiModel):
+    """Where Ocean is and which credentials to use there."""
+
+    url: HttpsUrl = "https://ocean.cognisantmd.com"
+    """Ocean's address. Change it for Ocean's test or staging platform."""
+
+    ca_bundle: CaBundle | None = None
+    """Certificate authorities to trust for Ocean instead of the public ones, in PEM form."""
+
+    credentials_secret: SecretName
+    """Secret in this namespace with `siteKey` and `siteCredential`, or with `clientId` and `clientSecret`
+    (Ocean: Admin, Manage Credentials)."""
+
+
+class OscarProSpec(ApiModel):
+    """An OSCAR Pro or other OSCAR EMR, reached by its signed REST interface (OAuth 1.0a)."""
+
+    url: HttpsUrl
+    """OSCAR's address with its context path, for instance `https://emr.example.org/oscar`."""
+
+    ca_bundle: CaBundle | None = None
+    """Certificate authorities to trust for the EMR instead of the public ones, in PEM form."""
+
+    credentials_secret: SecretName
+    """Secret in this namespace with `consumerKey`, `consumerSecret`, `token` and `tokenSecret`."""
+
+
+class FhirSpec(ApiModel):
+    """An EMR with a FHIR R4 interface as Ocean's Cloud Connect FHIR guide asks for."""
+
+    url: HttpsUrl
+    """The FHIR base address."""
+
+    token_url: HttpsUrl
+    """OAuth 2 token endpoint (client credentials)."""
+
+    scopes: Annotated[str, Field(min_length=1, max_length=1024)] = "user/*"
+    """Scopes to ask for, separated by spaces."""
+
+    ca_bundle: CaBundle | None = None
+    """Certificate authorities to trust for the EMR and its token endpoint instead of the public ones, in PEM form."""
+
+    credentials_secret: SecretName
+    """Secret in this namespace with `clientId` and `clientSecret`."""
+
+
+class EmrSpec(ApiModel):
+    """Which EMR the clinic has, where it is and how to log in."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "has(self.oscarPro) == (self.type == 'OscarPro') && has(self.fhir) == (self.type == 'FHIR')",
+                "emr: give exactly the block of emr.type: oscarPro for OscarPro, fhir for FHIR, no block for None",
+            ),
+            cel(
+                "self.type == oldSelf.type",
+                "emr.type cannot be changed: for another EMR delete this OceanSite and make another",
+            ),
+        )
+    )
+
+    type: EmrType
+    """The kind of EMR. `None` for a clinic without integration, which still keeps its key here. Fixed once set."""
+
+    oscar_pro: OscarProSpec | None = None
+    """Settings for `type: OscarPro`."""
+
+    fhir: FhirSpec | None = None
+    """Settings for `type: FHIR`."""
+
+    @model_validator(mode="after")
+    def _matching_block(self) -> Self:
+        wanted = {EmrType.OSCAR_PRO: "oscar_pro", EmrType.FHIR: "fhir", EmrType.NONE: None}[self.type]
+        given = {name for name in ("oscar_pro", "fhir") if getattr(self, name) is not None}
+        if given != ({wanted} if wanted else set()):
+            raise ValueError(
+                "give exactly the block of emr.type: oscarPro for OscarPro, fhir for FHIR, no block for None"
+            )
+        return self
+
+    @property
+    def block(self) -> OscarProSpec | FhirSpec | None:
+        """The settings of the chosen type."""
+        return self.oscar_pro or self.fhir
+
+
+class KeySpec(ApiModel):
+    """How the clinic's Shared Encryption Key comes into Vault. The key itself is never written here."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "has(self.secretName) == (self.source == 'Secret')",
+                "key: give secretName exactly when key.source is Secret",
+            )
+        )
+    )
+
+    source: KeySource
+    """`Generate`: a new key is made and kept in Vault. `Secret`: a one-shot Secret hands over the key that Ocean
+    already has."""
+
+    secret_name: SecretName | None = None
+    """For `source: Secret`: the Secret, in this namespace, labelled `ocean.cloudconnect.dev/key-intake: "true"`, with
+    the one field `sek`. It is moved to Vault and deleted."""
+
+    @model_validator(mode="after")
+    def _secret_named(self) -> Self:
+        if (self.secret_name is not None) != (self.source is KeySource.SECRET):
+            raise ValueError("give secretName exactly when key.source is Secret")
+        return self
+
+
+class ScheduleSpec(ApiModel):
+    """Which part of the EMR's schedule goes to Ocean."""
+
+    days: Annotated[int, Field(ge=1, le=60)] = 1
+    """Local calendar days to keep at Ocean, today included. More than 14 cost noticeable bandwidth at the EMR."""
+
+    providers: Annotated[
+        Literal["All"] | tuple[Annotated[str, Field(min_length=1, max_length=64)], ...],
+        Field(
+            json_schema_extra={
+                "type": None,
+                "anyOf": None,
+                "x-kubernetes-preserve-unknown-fields": True,
+                "pattern": "^All$",
+                "maxItems": 500,
+            }
+        ),
+    ] = ()
+    """The providers whose schedules are synchronised: a list of the EMR's ids, or `All`. Empty: nothing is
+    synchronised, and status lists the providers to choose from."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_way_to_say_all(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("providers") == [ALL_PROVIDERS]:
+            return {**data, "providers": ALL_PROVIDERS}
+        return data
+
+    @model_validator(mode="after")
+    def _all_stands_alone(self) -> Self:
+        if isinstance(self.providers, tuple):
+            if ALL_PROVIDERS in self.providers:
+                raise ValueError("providers: `All` stands alone; leave the other ids out")
+            if len(set(self.providers)) != len(self.providers):
+                raise ValueError("providers: an id is listed twice")
+        return self
+
+
+class OceanSiteSpec(ApiModel):
+    """What the clinic wants. The operator never writes here."""
+
+    site_number: Annotated[
+        str,
+        Field(
+            max_length=10,
+            pattern=r"^[0-9]+$",
+            json_schema_extra={
+                "pattern": None,
+                **rules(
+                    cel("self.matches('^[0-9]+$')", "must be Ocean's site number: digits, in quotes"),
+                    cel(
+                        "self == oldSelf",
+                        "siteNumber cannot be changed, or messages of another site would reach this clinic's charts; "
+                        "make another OceanSite",
+                    ),
+                ),
+            },
+        ),
+    ]
+    """Ocean's number of this site, in quotes. No two OceanSites of a cluster may share one. Fixed once set."""
+
+    display_name: Annotated[str, Field(min_length=1, max_length=200)]
+    """The clinic's name for people."""
+
+    time_zone: TimeZoneName
+    """IANA time zone of the clinic, for instance `America/Toronto`: its days begin at its own midnight."""
+
+    language: Literal["en", "fr"] = "en"
+    """Language in which the clinic is addressed."""
+
+    contacts: Contacts
+    """Who is told when something needs a person."""
+
+    ocean: OceanAccess
+    """Ocean's address and the site's credentials there."""
+
+    emr: EmrSpec
+    """The clinic's EMR."""
+
+    key: KeySpec
+    """How the Shared Encryption Key comes into Vault."""
+
+    schedule: ScheduleSpec = ScheduleSpec()
+    """Which part of the EMR's schedule goes to Ocean."""
+
+    enabled: bool | None = None
+    """Whether Cloud Connect serves this clinic. Left out: yes for a clinic with an EMR, no for `emr.type: None`,
+    which must say so."""
+
+    suspend: bool = False
+    """True stops all work for the clinic and removes nothing."""
+
+    deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
+    """What becomes of the key in Vault when this OceanSite is deleted. The audit log is always kept."""
+
+    @property
+    def is_enabled(self) -> bool:
+        """`enabled`, with its automatic value filled in."""
+        return self.enabled if self.enabled is not None else self.emr.type is not EmrType.NONE
+
+    @property
+    def integrated(self) -> bool:
+        """Whether the clinic has an EMR to synchronise with."""
+        return self.emr.type is not EmrType.NONE
+
+
+def warnings_for(spec: OceanSiteSpec) -> tuple[str, ...]:
+    """What a person should know about a spec that is accepted all the same, in the spec's order."""
+    found = []
+    if spec.emr.oscar_pro and urlsplit(spec.emr.oscar_pro.url).path.strip("/") == "":
+        found.append(
+            "spec.emr.oscarPro.url has no context path; OSCAR usually lives below one, such as https://host/oscar"
+        )
+    if spec.schedule.days > 14:  # noqa: PLR2004 - requirements C1: warn above two weeks
+        found.append(f"spec.schedule.days is {spec.schedule.days}: more than 14 cost noticeable bandwidth at the EMR")
+    if spec.integrated and not spec.schedule.providers:
+        found.append("spec.schedule.providers is empty: nothing is synchronised until ids or `All` are given")
+    if not spec.integrated and spec.enabled is None:
+        found.append("spec.enabled is not set: a clinic without an EMR stays off until it is true")
+    return tuple(found)

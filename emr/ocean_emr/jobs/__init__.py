@@ -1,0 +1,1 @@
+"""Jobs of a clinic other than its synchronisation."""

@@ -1,0 +1,1 @@
+"""The steps: `v0001.py` and the SQL beside it, then whatever came after."""

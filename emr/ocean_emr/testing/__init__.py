@@ -1,0 +1,1 @@
+"""For tests and trials only: the conformance checks, and simulators that are real servers."""

@@ -1,0 +1,99 @@
+"""An ASGI application as a real server on a loopback port, for as long as a `with` block lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import MutableMapping
+from pathlib import Path
+from threading import Event, Thread
+from typing import Final, Self
+
+import uvicorn
+from starlette.types import ASGIApp, Scope
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_START_SECONDS: Final = 10
+
+_connections: Final[MutableMapping[tuple[str, int], H11Protocol]] = {}
+"""Open connections by the client's address, for faults that need the socket itself."""
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's HTTP/1.1, with its connections within reach."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if self.client:
+            _connections[self.client] = self
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.client:
+            _connections.pop(self.client, None)
+        super().connection_lost(exc)
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, so that nobody has to ask again and again."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+def server(app: ASGIApp, *, tls: tuple[Path, Path] | None = None) -> _Server:
+    """A server over `app`, to be run with sockets of the caller's; `tls` is certificate and key, PEM.
+
+    It sends no Date of its own, so that an application can pretend to live at another time.
+    """
+    return _Server(
+        uvicorn.Config(
+            app,
+            http=_Protocol,
+            loop="asyncio",
+            lifespan="off",
+            log_level="error",
+            access_log=False,
+            date_header=False,
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=tls[1] if tls else None,
+        )
+    )
+
+
+class Served:
+    """`app`, listening in a thread while the context lasts."""
+
+    def __init__(self, app: ASGIApp, *, tls: tuple[Path, Path] | None = None) -> None:
+        """Listen once entered. `tls` is certificate and key, PEM."""
+        self._server = server(app, tls=tls)
+        self._scheme = "https" if tls else "http"
+
+    def __enter__(self) -> Self:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"{self._scheme}://127.0.0.1:{self.port}"
+        self._thread = Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._thread.start()
+        if not self._server.listening.wait(_START_SECONDS):
+            raise TimeoutError("the server did not start")
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(_START_SECONDS)
+        self._socket.close()
+
+
+def reset_connection(scope: Scope) -> None:
+    """Break the connection that `scope` came by off with a TCP reset, as a crashed machine does."""
+    transport = _connections[tuple(scope["client"])].transport
+    plain = transport.get_extra_info("socket")
+    # Closing with a linger time of zero sends RST instead of FIN. Source: socket(7).
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

@@ -1,0 +1,1 @@
+"""What the operator decides, in pure functions: no clock, no environment, no network."""

@@ -1,0 +1,111 @@
+"""What is known of a clinic besides its objects: its key in Vault, and what its pods reported."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from ocean_api import names
+from ocean_api.reasons import Reason
+from ocean_api.report import CheckReport, Problem, SyncReport
+from ocean_api.v1alpha1.status import KeyStatus
+from ocean_operator.core.site import Site
+
+ACCESS_REASONS: Final = frozenset(
+    {
+        Reason.CREDENTIALS_SECRET_MISSING,
+        Reason.CREDENTIALS_SECRET_INVALID,
+        Reason.EMR_AUTH_REFUSED,
+        Reason.EMR_PERMISSION_DENIED,
+        Reason.OCEAN_ACCESS_REFUSED,
+    }
+)
+"""Reasons for which every call stops until a person has acted and a check has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything a pass knows about a clinic that is not a Kubernetes object."""
+
+    key: KeyStatus | None = None
+    """None: Vault has not been asked yet, and no status remembers."""
+    key_problem: Problem | None = None
+    """Why the key could not be stored or Vault and database not be prepared."""
+    check: CheckReport | None = None
+    sync: SyncReport | None = None
+    pod_problem: str = ""
+    """Why a pod of the clinic cannot start."""
+
+    @property
+    def refused(self) -> Problem | None:
+        """Why Ocean or the EMR may not be called: from the newest process that tried."""
+        stopped = self.sync.problem if self.sync and self.sync.problem else None
+        checked = self.check.access if self.check else None
+        if stopped and stopped.reason in ACCESS_REASONS and not (self.check and self.check.at > stopped.at):
+            return stopped
+        return checked
+
+
+def token(*parts: object) -> str:
+    """A short name for a set of settings: equal exactly when they are."""
+    raw = orjson.dumps([str(p) for p in parts])
+    return hashlib.sha256(raw).hexdigest()[:10]
+
+
+def check_token(site: Site, facts: Facts) -> str:
+    """What the Job `ocean-check` must have looked at for its report to count.
+
+    It changes with the key, the addresses and Secrets named, a person's request to try again, and every
+    refusal that a synchronisation met after the last check.
+    """
+    spec = site.spec
+    if spec is None or facts.key is None:
+        return ""
+    stopped = facts.sync.problem if facts.sync else None
+    refusal = stopped.at if stopped and stopped.reason in ACCESS_REASONS else ""
+    again = site.requests.get(names.REAUTHORIZE_REQUEST, "")
+    return token(spec.site_number, spec.ocean, spec.emr, facts.key.version, again, refusal)
+
+
+def window_token(site: Site, facts: Facts) -> str:
+    """The settings a full synchronisation was made under: when they change, another one is due at once."""
+    spec = site.spec
+    if spec is None or facts.key is None:
+        return ""
+    return token(spec.schedule, spec.time_zone, spec.emr, spec.site_number, facts.key.version)
+
+
+def check_is_current(site: Site, facts: Facts) -> bool:
+    """Whether the last check looked at the settings as they are now."""
+    return facts.check is not None and facts.check.token == check_token(site, facts)
+
+
+def key_accepted(site: Site, facts: Facts) -> bool:
+    """Whether the stored key may be used."""
+    return (
+        facts.key is not None
+        and facts.key.version > 0
+        and facts.key_problem is None
+        and facts.check is not None
+        and facts.check.key is None
+        and facts.check.key_version == facts.key.version
+        and site.spec is not None
+    )
+
+
+def may_work(site: Site, facts: Facts) -> bool:
+    """Whether the clinic's synchronisations may run."""
+    spec = site.spec
+    return (
+        spec is not None
+        and spec.is_enabled
+        and not spec.suspend
+        and spec.integrated
+        and bool(spec.schedule.providers)
+        and key_accepted(site, facts)
+        and check_is_current(site, facts)
+        and facts.refused is None
+    )

@@ -1,0 +1,295 @@
+"""The status of a clinic: computed anew from what is observed on every pass, never patched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from ocean_api import names
+from ocean_api.conditions import Condition, ConditionType, Truth, Verdict, with_verdict
+from ocean_api.reasons import Reason
+from ocean_api.report import SyncReport, Trigger
+from ocean_api.v1alpha1.spec import ALL_PROVIDERS, OceanSiteSpec, warnings_for
+from ocean_api.v1alpha1.status import (
+    ActionsStatus,
+    Banner,
+    ChildStatus,
+    KeyStatus,
+    OceanSiteStatus,
+    ProvidersStatus,
+    SyncStatus,
+)
+from ocean_operator.core.facts import Facts, check_is_current, key_accepted, may_work
+from ocean_operator.core.platform import Platform
+from ocean_operator.core.schedule import RECENT_INTERVAL, next_full, next_recent, slots
+from ocean_operator.core.site import Site
+from ocean_operator.core.validate import Finding
+
+STALE_AFTER: Final = 2 * RECENT_INTERVAL + timedelta(minutes=10)
+_LONGEST_RUN: Final = timedelta(minutes=55)
+_SHOWN_UNSELECTED: Final = 50
+
+_WAITING: Final = frozenset(
+    {
+        Reason.NOT_CHECKED,
+        Reason.KEY_PENDING,
+        Reason.SYNC_PENDING,
+        Reason.SYNC_RUNNING,
+        Reason.RECONCILING,
+    }
+)
+"""Reasons that pass by themselves within seconds or minutes."""
+
+_NEEDS_A_PERSON: Final = frozenset(
+    {
+        Reason.SPEC_INVALID,
+        Reason.ADDRESS_FORBIDDEN,
+        Reason.SITE_NUMBER_TAKEN,
+        Reason.KEY_SECRET_INVALID,
+        Reason.KEY_SECRET_EXPOSED,
+        Reason.KEY_WEAK,
+        Reason.KEY_ALREADY_STORED,
+        Reason.SEK_MISMATCH,
+        Reason.CREDENTIALS_SECRET_INVALID,
+        Reason.EMR_AUTH_REFUSED,
+        Reason.EMR_PERMISSION_DENIED,
+        Reason.OCEAN_ACCESS_REFUSED,
+        Reason.NO_PROVIDER_SELECTED,
+        Reason.REMOVAL_HELD,
+    }
+)
+"""Reasons that stay until a person acts: kstatus calls such an object failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a pass found, in the form the status is made from."""
+
+    facts: Facts
+    findings: Sequence[Finding] = ()
+    children: Sequence[ChildStatus] = ()
+    answered: Mapping[str, str] = field(default_factory=dict)
+    """Requests handled in this pass: annotation to token."""
+
+
+def next_status(site: Site, platform: Platform, seen: Observation, *, now: datetime) -> OceanSiteStatus:
+    """The status to write; equal to `site.status` when nothing of meaning changed.
+
+    Conditions keep their order and their times (see `with_verdict`).
+    """
+    verdicts = _verdicts(site, platform, seen, now)
+    conditions: tuple[Condition, ...] = site.status.conditions
+    for verdict in verdicts:
+        conditions = with_verdict(conditions, verdict, generation=site.generation, now=now)
+    report = seen.facts.check
+    return OceanSiteStatus(
+        observed_generation=site.generation,
+        conditions=conditions,
+        summary=_worst(verdicts[3:]).reason if verdicts[0].reason is Reason.SITE_NOT_READY else verdicts[0].reason,
+        integration=_integration(report.interface, verified=report.verified) if report and report.interface else "",
+        sync=_sync(site, platform, seen.facts, now),
+        providers=_providers(site, seen.facts),
+        key=seen.facts.key or KeyStatus(),
+        children=tuple(seen.children),
+        actions=_actions(site, seen.answered),
+    )
+
+
+def look_again(site: Site, platform: Platform, facts: Facts, now: datetime) -> datetime | None:
+    """When this status may have to change although nothing happens: a run is overdue."""
+    if not may_work(site, facts) or site.spec is None:
+        return None
+    slot = slots(site.key, full_window_minutes=platform.full_window_minutes)
+    return next_recent(slot, now) + timedelta(minutes=10)
+
+
+def _verdicts(site: Site, platform: Platform, seen: Observation, now: datetime) -> list[Verdict]:
+    """Ready, Reconciling, Stalled, then the checks in the order in which a person should look at them."""
+    checks = [
+        _config_valid(site, seen),
+        _key_stored(platform, seen.facts),
+        _authorized(site, seen.facts),
+        _synced(site, seen.facts, now),
+    ]
+    worst = _worst(checks)
+    return [_ready(site, worst), _reconciling(worst), _stalled(worst), *checks]
+
+
+def _worst(checks: Iterable[Verdict]) -> Verdict:
+    """The first check that is not as it should be; the last one if all are."""
+    last = None
+    for check in checks:
+        last = check
+        if check.status != "True":
+            break
+    if last is None:
+        raise ValueError("no checks")
+    return last
+
+
+def _verdict(kind: ConditionType, status: Truth, reason: Reason, message: str = "") -> Verdict:
+    return Verdict.model_construct(type=kind, status=status, reason=reason, message=message[:1024])
+
+
+def _ready(site: Site, worst: Verdict) -> Verdict:
+    if site.spec is not None and not site.spec.is_enabled:
+        return _verdict(ConditionType.READY, "False", Reason.NOT_ENABLED, "Set spec.enabled: true to have it served.")
+    if site.spec is not None and site.spec.suspend:
+        return _verdict(ConditionType.READY, "False", Reason.SUSPENDED, "Nothing runs until spec.suspend is false.")
+    if worst.status == "True":
+        return _verdict(ConditionType.READY, "True", Reason.SITE_READY)
+    message = f"{worst.type} is {worst.status}, {worst.reason}: {worst.message}"
+    return _verdict(ConditionType.READY, "False", Reason.SITE_NOT_READY, message)
+
+
+def _reconciling(worst: Verdict) -> Verdict:
+    if worst.status == "Unknown" and worst.reason in _WAITING:
+        return _verdict(ConditionType.RECONCILING, "True", Reason.RECONCILING, f"Waiting for {worst.type}.")
+    return _verdict(ConditionType.RECONCILING, "False", Reason.UP_TO_DATE)
+
+
+def _stalled(worst: Verdict) -> Verdict:
+    if worst.status != "True" and worst.reason in _NEEDS_A_PERSON:
+        return _verdict(ConditionType.STALLED, "True", worst.reason, worst.message)
+    return _verdict(ConditionType.STALLED, "False", Reason.AS_EXPECTED)
+
+
+def _config_valid(site: Site, seen: Observation) -> Verdict:
+    kind = ConditionType.CONFIG_VALID
+    if site.spec is None:
+        return _verdict(kind, "False", Reason.SPEC_INVALID, site.spec_problem)
+    if seen.findings:
+        said = "; ".join(f.message for f in seen.findings)
+        return _verdict(kind, "False", seen.findings[0].reason, said)
+    refused = [c for c in seen.children if not c.healthy]
+    if refused:
+        said = "; ".join(f"{c.kind} {c.name}: {c.reason}" for c in refused)
+        return _verdict(kind, "False", Reason.CHILD_REFUSED, said)
+    return _verdict(kind, "True", Reason.SPEC_VALID, "; ".join(warnings_for(site.spec)))
+
+
+def _key_stored(  # noqa: PLR0911 - one line each
+    platform: Platform, facts: Facts
+) -> Verdict:
+    kind = ConditionType.KEY_STORED
+    if not platform.has_stores:
+        return _verdict(kind, "False", Reason.VAULT_NOT_CONFIGURED, "The operator was started without a Vault.")
+    if facts.key_problem:
+        return _verdict(kind, "False", facts.key_problem.reason, facts.key_problem.message)
+    if facts.key is None:
+        return _verdict(kind, "Unknown", Reason.NOT_CHECKED)
+    if facts.key.version == 0:
+        return _verdict(kind, "False", Reason.KEY_MISSING, "Vault holds no key for this clinic.")
+    if facts.check is None or facts.check.key_version not in {None, facts.key.version}:
+        return _pending(kind, facts, Reason.KEY_PENDING)
+    if facts.check.key:
+        return _verdict(kind, "False", facts.check.key.reason, facts.check.key.message)
+    if not facts.check.key_compared:
+        said = "Ocean has nothing encrypted with a key yet; enter the key at Ocean."
+        return _verdict(kind, "True", Reason.KEY_NOT_KNOWN_TO_OCEAN, said)
+    return _verdict(kind, "True", Reason.KEY_ACCEPTED)
+
+
+def _pending(kind: ConditionType, facts: Facts, reason: Reason) -> Verdict:
+    """Waiting for a pod, or for a person because the pod cannot start."""
+    if facts.pod_problem:
+        return _verdict(kind, "False", Reason.POD_NOT_STARTING, facts.pod_problem)
+    return _verdict(kind, "Unknown", reason)
+
+
+def _authorized(site: Site, facts: Facts) -> Verdict:
+    kind = ConditionType.AUTHORIZED
+    if facts.refused:
+        return _verdict(kind, "False", facts.refused.reason, facts.refused.message)
+    if not key_accepted(site, facts) or not check_is_current(site, facts):
+        return _pending(kind, facts, Reason.NOT_CHECKED)
+    return _verdict(kind, "True", Reason.ACCESS_ACCEPTED)
+
+
+def _synced(site: Site, facts: Facts, now: datetime) -> Verdict:  # noqa: PLR0911 - one line each
+    kind = ConditionType.SYNCED
+    spec = site.spec
+    if spec is None:
+        return _verdict(kind, "Unknown", Reason.NOT_CHECKED)
+    if not spec.integrated:
+        return _verdict(kind, "True", Reason.NOT_APPLICABLE, "This clinic has no EMR to synchronise with.")
+    if not spec.schedule.providers:
+        return _verdict(kind, "False", Reason.NO_PROVIDER_SELECTED, _choose(facts))
+    report = facts.sync
+    if report and report.problem:
+        return _verdict(kind, "False", report.problem.reason, report.problem.message)
+    if report is None or report.last_full is None:
+        running = report is not None and report.running is not None
+        return _pending(kind, facts, Reason.SYNC_RUNNING if running else Reason.SYNC_PENDING)
+    last = _newest(report)
+    if may_work(site, facts) and now - last > STALE_AFTER:
+        said = f"The last synchronisation that succeeded was at {last:%Y-%m-%dT%H:%M:%SZ}. Ask for a whole one."
+        return _verdict(kind, "False", Reason.SYNC_STALE, said)
+    return _verdict(kind, "True", Reason.SYNC_SUCCEEDED)
+
+
+def _newest(report: SyncReport) -> datetime:
+    return max(run.finished_at for run in (report.last_recent, report.last_full) if run)
+
+
+def _choose(facts: Facts) -> str:
+    known = facts.check.providers if facts.check else ()
+    listed = ", ".join(f"{p.id} ({p.name})" for p in known[:10])
+    hint = f" The EMR knows: {listed}{', …' if len(known) > 10 else ''}." if listed else ""  # noqa: PLR2004
+    return f"Set spec.schedule.providers to the EMR's ids, or to All.{hint}"
+
+
+def _integration(interface: str, *, verified: bool) -> str:
+    return interface if verified else f"{interface} (unverified profile)"
+
+
+def _sync(site: Site, platform: Platform, facts: Facts, now: datetime) -> SyncStatus:
+    report, spec = facts.sync, site.spec
+    slot = slots(site.key, full_window_minutes=platform.full_window_minutes)
+    planned = may_work(site, facts) and spec is not None
+    running = report.running if report else None
+    return SyncStatus(
+        running=running.kind if running and now - running.since < _LONGEST_RUN else "",
+        banner=_banner(report),
+        last_recent=report.last_recent.finished_at if report and report.last_recent else None,
+        last_full=report.last_full.finished_at if report and report.last_full else None,
+        next_recent=next_recent(slot, now) if planned else None,
+        next_full=next_full(slot, ZoneInfo(spec.time_zone), now) if planned and spec else None,
+        counts=report.last_full.counts if report and report.last_full else None,
+        last_error=report.problem if report else None,
+    )
+
+
+def _banner(report: SyncReport | None) -> Banner:
+    if report is None or report.problem or report.last_trigger is None:
+        return Banner.NONE
+    return Banner.BLUE if report.last_trigger is Trigger.SCHEDULED else Banner.GREEN
+
+
+def _providers(site: Site, facts: Facts) -> ProvidersStatus:
+    known = facts.check.providers if facts.check else ()
+    chosen = _chosen(site.spec, [p.id for p in known]) if site.spec else ()
+    ids = {p.id for p in known}
+    return ProvidersStatus(
+        known=len(known),
+        selected=len([c for c in chosen if c in ids]),
+        unselected=tuple(p for p in known if p.id not in chosen)[:_SHOWN_UNSELECTED],
+        unknown=tuple(c for c in chosen if known and c not in ids),
+    )
+
+
+def _chosen(spec: OceanSiteSpec, known: list[str]) -> tuple[str, ...]:
+    chosen = spec.schedule.providers
+    return tuple(known) if isinstance(chosen, str) and chosen == ALL_PROVIDERS else tuple(chosen)
+
+
+def _actions(site: Site, answered: Mapping[str, str]) -> ActionsStatus:
+    old = site.status.actions
+    return ActionsStatus(
+        sync_recent=answered.get(names.SYNC_RECENT_REQUEST, old.sync_recent),
+        sync_full=answered.get(names.SYNC_FULL_REQUEST, old.sync_full),
+        reauthorize=answered.get(names.REAUTHORIZE_REQUEST, old.reauthorize),
+    )

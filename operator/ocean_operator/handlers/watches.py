@@ -1,0 +1,127 @@
+"""What kopf watches. Only `on.event` and `index`: both store nothing and never touch an object.
+
+An index is filled for all objects before any event handler runs (kopf, "In-memory indexing"), which is how a
+restarted operator knows everything that exists before it decides anything.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import kopf
+
+from ocean_api import names
+from ocean_operator.cluster import RESOURCES
+from ocean_operator.core.plan import ChildId
+from ocean_operator.core.pods import why_not_starting
+from ocean_operator.core.site import SiteKey
+from ocean_operator.handlers.selectors import OURS, WATCHED_CHILDREN
+from ocean_operator.observed import owner_key
+from ocean_operator.runtime import Runtime
+
+
+def register(registry: kopf.OperatorRegistry, runtime: Runtime) -> None:
+    """Have kopf watch the clinics, their children and their pods."""
+    kopf.on.login(registry=registry)(_log_in)
+    site = (names.GROUP, names.VERSION, names.PLURAL)
+    kopf.index(*site, id="known-sites", registry=registry)(_site_index(runtime))
+    kopf.on.event(*site, id="sites", registry=registry)(_site_event(runtime))
+    for kind in WATCHED_CHILDREN:
+        resource = _resource(kind)
+        kopf.index(*resource, id=f"known-{kind}", registry=registry)(_child_index(runtime, kind))
+        kopf.on.event(*resource, id=f"children-{kind}", registry=registry)(_child_event(runtime, kind))
+    kopf.on.event(*_resource("Pod"), id="pods", registry=registry)(_pod_event(runtime))
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Kopf's settings; the reasons are in docs/design/003-kopf.md."""
+    watching, queueing, networking = settings.watching, settings.queueing, settings.networking
+    watching.inactivity_timeout, watching.server_timeout, watching.client_timeout = 70, 600, 660
+    watching.connect_timeout, watching.reconnect_backoff, watching.chunk_size = 10, 1.0, 500
+    for kind in (*WATCHED_CHILDREN, "Pod"):
+        watching.label_selectors[_resource(kind)] = OURS
+    queueing.worker_limit, queueing.idle_timeout, queueing.exit_timeout = None, 1.0, 20
+    networking.request_timeout, networking.connect_timeout = 30, 5
+    networking.error_backoffs = [1, 2, 4, 8, 15]
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    settings.posting.enabled = False
+    settings.execution.max_workers = 4
+    settings.process.ultimate_exiting_timeout = 45
+
+
+def _resource(kind: str) -> tuple[str, str, str]:
+    """Kopf's way to name a resource: (group, version, plural), with an empty group for the core's."""
+    path, plural = RESOURCES[kind]
+    *group, version = path.split("/")[1:]
+    return "".join(group), version, plural
+
+
+def _log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    """The same credentials as `cluster.py` uses, found the same way."""
+    if os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
+        return kopf.login_with_service_account(**kwargs)
+    return kopf.login_with_kubeconfig(**kwargs)
+
+
+def _site_index(runtime: Runtime) -> Any:
+    async def known(body: kopf.Body, **_: Any) -> None:
+        if runtime.observed.saw_site(dict(body)):
+            runtime.unannounced.add(SiteKey(body["metadata"]["namespace"], body["metadata"]["name"]))
+
+    return known
+
+
+def _site_event(runtime: Runtime) -> Any:
+    async def changed(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
+        meta = body["metadata"]
+        key = SiteKey(meta["namespace"], meta["name"])
+        if type == "DELETED":
+            for other in runtime.observed.lost_site(key, meta["uid"]):
+                runtime.sites.add(other)
+            runtime.forget(key)
+        else:
+            _announce(runtime, key)
+
+    return changed
+
+
+def _child_index(runtime: Runtime, kind: str) -> Any:
+    async def known(body: kopf.Body, **_: Any) -> None:
+        key = owner_key(body)
+        if key and runtime.observed.saw_child({"kind": kind, **body}, key):
+            runtime.unannounced.add(key)
+
+    return known
+
+
+def _child_event(runtime: Runtime, kind: str) -> Any:
+    async def changed(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
+        key, meta = owner_key(body), body["metadata"]
+        if key is None:
+            return
+        if type == "DELETED":
+            if runtime.observed.lost_child(ChildId(kind, meta["name"]), meta["uid"], key):
+                runtime.sites.add(key)
+        else:
+            _announce(runtime, key)
+
+    return changed
+
+
+def _announce(runtime: Runtime, key: SiteKey) -> None:
+    """Queue a clinic of which an index has taken news: kopf runs indices before handlers, for every event."""
+    if key in runtime.unannounced:
+        runtime.unannounced.discard(key)
+        runtime.sites.add(key)
+
+
+def _pod_event(runtime: Runtime) -> Any:
+    async def changed(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
+        key = owner_key(body)
+        problem = "" if type == "DELETED" else why_not_starting(dict(body))
+        if key and runtime.observed.saw_pod(key, body["metadata"]["name"], problem):
+            runtime.sites.add(key)
+
+    return changed

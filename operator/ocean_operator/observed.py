@@ -1,0 +1,177 @@
+"""What the watches and the answers to our own writes have shown: the operator's picture of the cluster.
+
+Only what decisions need is kept, a few hundred bytes an object. Older news never overwrites newer: resource
+versions of one resource can be compared as numbers (Kubernetes, "Resource versions", KEP-5504).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ocean_api import names
+from ocean_operator.core.plan import ChildId, ObservedChild, child_id, live_digest
+from ocean_operator.core.site import Manifest, Site, SiteKey, read_site
+from ocean_operator.core.validate import Neighbours
+
+_NOTHING: Final[Mapping[ChildId, ObservedChild]] = {}
+
+
+class Observed:
+    """Sites and their children. Every method that takes news says whether it meant anything."""
+
+    def __init__(self) -> None:
+        self._sites: dict[SiteKey, Site] = {}
+        self._children: dict[SiteKey, dict[ChildId, ObservedChild]] = {}
+        self._recorded: dict[SiteKey, dict[ChildId, str]] = {}
+        self._numbers: dict[str, set[SiteKey]] = {}
+        self._pods: dict[SiteKey, dict[str, str]] = {}
+
+    # Sites
+
+    def site(self, key: SiteKey) -> Site | None:
+        """The clinic as last seen."""
+        return self._sites.get(key)
+
+    def site_keys(self) -> tuple[SiteKey, ...]:
+        """Every clinic."""
+        return tuple(self._sites)
+
+    def saw_site(self, body: Manifest) -> bool:
+        """Take news of a site; False when it is old, or nothing but our own status."""
+        site = read_site(body)
+        before = self._sites.get(site.key)
+        if before and before.resource_version >= site.resource_version:
+            return False
+        self._sites[site.key] = site
+        if before and before.uid != site.uid:
+            self._recorded.pop(site.key, None)
+        self._index_number(before, site)
+        return before is None or _asks_for_more(before, site)
+
+    def lost_site(self, key: SiteKey, uid: str) -> tuple[SiteKey, ...]:
+        """A site is gone. Returns the clinics that had been refused its site number."""
+        site = self._sites.get(key)
+        if site is None or site.uid != uid:
+            return ()
+        del self._sites[key]
+        self._recorded.pop(key, None)
+        self._index_number(site, None)
+        return tuple(self._numbers.get(site.spec.site_number, ())) if site.spec else ()
+
+    def neighbours(self, site_number: str) -> Neighbours:
+        """Who has `site_number`, the oldest first."""
+        holders = self._numbers.get(site_number, ())
+        return Neighbours({site_number: tuple(sorted(holders, key=self._age))})
+
+    def _age(self, key: SiteKey) -> tuple[str, SiteKey]:
+        return (self._sites[key].creation, key)
+
+    def _index_number(self, before: Site | None, after: Site | None) -> None:
+        if before and before.spec:
+            self._numbers.get(before.spec.site_number, set()).discard(before.key)
+        if after and after.spec:
+            self._numbers.setdefault(after.spec.site_number, set()).add(after.key)
+
+    # Children
+
+    def children(self, key: SiteKey) -> Mapping[ChildId, ObservedChild]:
+        """Every child of the clinic, Jobs included."""
+        return self._children.get(key, _NOTHING)
+
+    def recorded(self, site: Site) -> Mapping[ChildId, str]:
+        """The digest of each child after our last write: remembered, or else what the status says."""
+        found = self._recorded.get(site.key)
+        if found is None:
+            found = {ChildId(c.kind, c.name): c.hash for c in site.status.children}
+            self._recorded[site.key] = found
+        return found
+
+    def saw_child(self, body: Manifest, key: SiteKey) -> bool:
+        """Take news of a child; False when it is old, or changed nothing that decisions look at."""
+        ident, child = child_id(body), _read_child(body)
+        children = self._children.setdefault(key, {})
+        before = children.get(ident)
+        if before and before.resource_version >= child.resource_version:
+            return False
+        children[ident] = child
+        return before is None or _meaning(before) != _meaning(child)
+
+    def wrote_child(self, body: Manifest, key: SiteKey) -> None:
+        """Take the API server's answer to our own write as the state to compare with from now on."""
+        self.saw_child(body, key)
+        self._recorded.setdefault(key, {})[child_id(body)] = live_digest(body)
+
+    def lost_child(self, ident: ChildId, uid: str, key: SiteKey) -> bool:
+        """A child is gone; False when another with its name stands there already."""
+        children = self._children.get(key, {})
+        if ident not in children or children[ident].uid != uid:
+            return False
+        del children[ident]
+        if not children:
+            del self._children[key]
+        return True
+
+    # Pods
+
+    def saw_pod(self, key: SiteKey, name: str, problem: str) -> bool:
+        """Remember why a pod does not start; an empty problem forgets it."""
+        pods = self._pods.setdefault(key, {})
+        before = pods.pop(name, "")
+        if problem:
+            pods[name] = problem
+        if not pods:
+            del self._pods[key]
+        return before != problem
+
+    def pod_problem(self, key: SiteKey) -> str:
+        """Why a pod of the clinic does not start, or an empty string."""
+        return next(iter(self._pods.get(key, {}).values()), "")
+
+    # For comparison with a LIST
+
+    def versions(self, kind: str) -> dict[tuple[str, str], int]:
+        """Resource versions of everything of `kind`, by namespace and name."""
+        if kind == names.KIND:
+            return {(k.namespace, k.name): site.resource_version for k, site in self._sites.items()}
+        return {
+            (key.namespace, ident.name): child.resource_version
+            for key, children in self._children.items()
+            for ident, child in children.items()
+            if ident.kind == kind
+        }
+
+
+def owner_key(body: Mapping[str, Any]) -> SiteKey | None:
+    """The clinic that `body` belongs to, by its label; None for an object that carries ours by mistake."""
+    meta = body["metadata"]
+    name = (meta.get("labels") or {}).get(names.SITE_LABEL)
+    return SiteKey(meta["namespace"], name) if name and "namespace" in meta else None
+
+
+def _asks_for_more(before: Site, after: Site) -> bool:
+    """Whether more than the status differs."""
+    return (before.uid, before.generation, before.deleting, before.finalizers, before.requests) != (
+        after.uid,
+        after.generation,
+        after.deleting,
+        after.finalizers,
+        after.requests,
+    )
+
+
+def _read_child(body: Manifest) -> ObservedChild:
+    meta = body["metadata"]
+    owners = meta.get("ownerReferences") or ()
+    return ObservedChild(
+        uid=meta["uid"],
+        owner=next((o["uid"] for o in owners if o.get("kind") == names.KIND), ""),
+        resource_version=int(meta["resourceVersion"]),
+        hash=(meta.get("annotations") or {}).get(names.HASH_ANNOTATION, ""),
+        digest="" if body["kind"] == "Job" else live_digest(body),
+        deleting="deletionTimestamp" in meta,
+    )
+
+
+def _meaning(child: ObservedChild) -> tuple[str, str, str, str, bool]:
+    return child.uid, child.owner, child.hash, child.digest, child.deleting

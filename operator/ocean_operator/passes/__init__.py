@@ -1,0 +1,1 @@
+"""What the operator does about one clinic: read the present, ask the core, write the difference. Never imports kopf."""

@@ -1,0 +1,133 @@
+"""The pass over a clinic's Kubernetes objects and its status."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+
+from ocean_api import names
+from ocean_api.v1alpha1.status import ChildStatus, OceanSiteStatus
+from ocean_operator.cluster import ClusterError
+from ocean_operator.core.children import desired_children
+from ocean_operator.core.facts import may_work
+from ocean_operator.core.plan import ChildId, child_id, plan
+from ocean_operator.core.report import news
+from ocean_operator.core.runs import due
+from ocean_operator.core.site import Manifest, Site, SiteKey, read_status
+from ocean_operator.core.status import Observation, look_again, next_status
+from ocean_operator.core.validate import Finding, findings
+from ocean_operator.passes.release import release
+from ocean_operator.runtime import Runtime
+
+_WAIT_FOR_STORES_SECONDS: Final = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+async def run_pass(key: SiteKey, runtime: Runtime) -> float | None:
+    """Bring one clinic to its spec and write down what was found.
+
+    The queue runs one pass per clinic at a time, and again later if this raises. Returns seconds after which
+    to look again although nothing happens, or None.
+    """
+    site = runtime.observed.site(key)
+    if site is None:
+        return None
+    if site.deleting:
+        return await release(site, runtime)
+    if _knows_too_little(site, runtime):
+        runtime.externals.add(key)
+        return _WAIT_FOR_STORES_SECONDS
+    return await _carry_out(site, runtime)
+
+
+def _knows_too_little(site: Site, runtime: Runtime) -> bool:
+    """Whether a status from before a restart would be overwritten by "not known yet"."""
+    if runtime.stores is None or site.status.observed_generation == 0:
+        return False
+    return not runtime.reports_loaded or runtime.facts(site).key is None
+
+
+async def _carry_out(site: Site, runtime: Runtime) -> float | None:
+    now, facts = runtime.clock(), runtime.facts(site)
+    children = site.status.children
+    answered: dict[str, str] = {}
+    wrong: tuple[Finding, ...] = ()
+    if site.spec is not None:
+        wrong = findings(
+            site.key,
+            site.spec,
+            rules=runtime.platform.addresses,
+            neighbours=runtime.observed.neighbours(site.spec.site_number),
+        )
+        works = may_work(site, facts) and not wrong
+        children = await _write_children(site, runtime, works=works)
+        if not wrong:
+            answered = await _start_jobs(site, runtime)
+            if runtime.stores and site.key not in runtime.keys:
+                runtime.externals.add(site.key)
+    seen = Observation(facts=facts, findings=wrong, children=children, answered=answered)
+    status = next_status(site, runtime.platform, seen, now=now)
+    runtime.summaries[site.key] = status.summary
+    if status != site.status:
+        await _write_status(site, status, runtime)
+    when = look_again(site, runtime.platform, facts, now)
+    return (when - now).total_seconds() if when else None
+
+
+async def _write_children(site: Site, runtime: Runtime, *, works: bool) -> tuple[ChildStatus, ...]:
+    """Apply what differs, delete what is not wanted, and say how each child stands."""
+    desired = desired_children(site, runtime.platform, may_work=works)
+    todo = plan(site, desired, runtime.observed.children(site.key), runtime.observed.recorded(site))
+    refused: dict[ChildId, str] = {}
+    for child in todo.apply:
+        try:
+            runtime.observed.wrote_child(await runtime.cluster.apply(child), site.key)
+        except ClusterError as error:
+            if not error.is_refusal:
+                raise
+            refused[child_id(child)] = f"{error.reason}: {error.message}"
+    for removal in todo.remove:
+        await runtime.cluster.delete(removal.id.kind, removal.namespace, removal.id.name, uid=removal.uid)
+    recorded = runtime.observed.recorded(site)
+    return tuple(_child_status(child, recorded, refused) for child in desired)
+
+
+def _child_status(child: Manifest, recorded: Mapping[ChildId, str], refused: Mapping[ChildId, str]) -> ChildStatus:
+    ident = child_id(child)
+    why = refused.get(ident, "")
+    return ChildStatus(kind=ident.kind, name=ident.name, hash=recorded.get(ident, ""), healthy=not why, reason=why)
+
+
+async def _start_jobs(site: Site, runtime: Runtime) -> dict[str, str]:
+    """Create the Jobs that are due. Returns the requests answered: a request whose Job was not made stays open."""
+    existing = {ident.name for ident in runtime.observed.children(site.key) if ident.kind == "Job"}
+    wanted = due(site, runtime.platform, runtime.facts(site), existing, runtime.clock())
+    for job in wanted.jobs:
+        made = await runtime.cluster.create(job)
+        if made:
+            runtime.observed.saw_child({"kind": "Job", **made}, site.key)
+            log.info("job started", site=str(site.key), job=job["metadata"]["name"])
+    return wanted.answered
+
+
+async def _write_status(site: Site, status: OceanSiteStatus, runtime: Runtime) -> None:
+    body = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {"name": site.key.name, "namespace": site.key.namespace, "uid": site.uid},
+        "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
+    }
+    try:
+        answer = await runtime.cluster.apply(body, manager=names.STATUS_FIELD_MANAGER, subresource="status")
+    except ClusterError as error:
+        if error.is_missing or error.is_conflict:
+            return  # Deleted, or another one by now: its event brings the next pass.
+        raise
+    runtime.observed.saw_site(answer)
+    if read_status(answer.get("status") or {}) != status:
+        log.warning("status was not taken over as written; is the CRD older than the operator?", site=str(site.key))
+    await asyncio.gather(*(runtime.cluster.create(event) for event in news(site, status, runtime.clock())))

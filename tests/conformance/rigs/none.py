@@ -1,0 +1,36 @@
+"""No EMR, for the conformance checks: there is nothing to fill, to break or to count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from ocean_emr.adapters.none import NoEmrAdapter
+from ocean_emr.contract import EmrAdapter
+from ocean_emr.testing.conformance import Clinic, Trouble
+
+
+class NoneRig:
+    """Nobody to ask."""
+
+    forbidden: Sequence[str] = ()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        """Nothing was started."""
+
+    def adapter(self) -> EmrAdapter:
+        """A fresh adapter."""
+        return NoEmrAdapter()
+
+    def hold(self, clinic: Clinic) -> None:
+        """Nowhere to put it."""
+
+    def suffer(self, trouble: Trouble | None) -> None:
+        """Nobody to suffer."""
+
+    def requests(self) -> int:
+        """Nobody receives any."""
+        return 0

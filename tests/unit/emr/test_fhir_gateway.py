@@ -1,0 +1,185 @@
+"""The FHIR gateway and the stub behind it: what the adapter's tests rest on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from ocean_emr.testing.fhir_clinic import sample_clinic
+from ocean_emr.testing.fhir_gateway import FHIR_PATH, TOKEN_PATH, FhirGateway, State
+from ocean_emr.testing.fhir_stub import FhirStore
+
+_TORONTO = ZoneInfo("America/Toronto")
+_FIRST = date(2026, 11, 23)
+_WINDOW = [("date", "ge2026-11-23T00:00:00-05:00"), ("date", "lt2026-11-30T00:00:00-05:00")]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[FhirGateway]:
+    with FhirGateway(State("id", "secret", FhirStore())) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def store(running: FhirGateway) -> FhirStore:
+    assert isinstance(running.state.upstream, FhirStore)
+    running.state.upstream.replace([*sample_clinic(_FIRST, 7, _TORONTO)])
+    return running.state.upstream
+
+
+@pytest.fixture
+def gateway(running: FhirGateway, store: FhirStore) -> FhirGateway:
+    vars(running.state).update(vars(State("id", "secret", store)))
+    return running
+
+
+@pytest.fixture
+def http(gateway: FhirGateway) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=gateway.url, trust_env=False) as http:
+        yield http
+
+
+def _login(http: httpx.Client) -> None:
+    form = {"grant_type": "client_credentials", "client_id": "id", "client_secret": "secret", "scope": "user/*"}
+    token = http.post(TOKEN_PATH, data=form).json()["access_token"]
+    http.headers["authorization"] = f"Bearer {token}"
+
+
+@pytest.mark.parametrize(
+    ("form", "basic", "status"),
+    [
+        ({"client_id": "id", "client_secret": "secret"}, None, 200),
+        ({}, ("id", "secret"), 200),
+        ({"client_id": "id", "client_secret": "wrong"}, None, 400),
+        ({"client_id": "id"}, None, 400),
+        ({}, ("id", "wrong"), 401),
+        ({}, None, 400),
+        ({"client_id": "id", "client_secret": "secret", "grant_type": "password"}, None, 400),
+    ],
+)
+def test_tokens_are_for_the_client_by_form_or_header(
+    http: httpx.Client, form: dict[str, str], basic: tuple[str, str] | None, status: int
+) -> None:
+    answer = http.post(TOKEN_PATH, data={"grant_type": "client_credentials"} | form, auth=basic or httpx.Auth())
+
+    assert answer.status_code == status
+    assert ("access_token" in answer.json()) == (status == 200)
+
+
+def test_one_way_to_log_in_can_be_closed(gateway: FhirGateway, http: httpx.Client) -> None:
+    gateway.state.takes_form = False
+    form = {"grant_type": "client_credentials", "client_id": "id", "client_secret": "secret"}
+
+    assert http.post(TOKEN_PATH, data=form).status_code == 400
+
+
+@pytest.mark.parametrize("header", [None, "Bearer made-up", "Bearer", "Basic aWQ6c2VjcmV0"])
+def test_nobody_passes_without_a_token(http: httpx.Client, header: str | None) -> None:
+    answer = http.get(f"{FHIR_PATH}/Patient/p0001", headers={"authorization": header} if header else {})
+
+    assert answer.status_code == 401
+    assert "invalid_token" in answer.headers["www-authenticate"]
+
+
+def test_a_token_ends_by_itself(gateway: FhirGateway, http: httpx.Client) -> None:
+    gateway.state.token_seconds = 0
+    _login(http)
+
+    assert http.get(f"{FHIR_PATH}/Patient/p0001").status_code == 401
+
+
+def test_pages_lead_through_the_gateway_and_belong_to_their_search(
+    store: FhirStore, gateway: FhirGateway, http: httpx.Client
+) -> None:
+    _login(http)
+    query = httpx.QueryParams([("practitioner", "dr1"), *_WINDOW, ("_count", "8")])
+    page = http.get(f"{FHIR_PATH}/Appointment", params=query).json()
+    store.delete("Appointment", page["entry"][0]["resource"]["id"])
+    seen = []
+    while True:
+        seen += [entry["resource"]["id"] for entry in page["entry"]]
+        following = [link["url"] for link in page["link"] if link["relation"] == "next"]
+        if not following:
+            break
+        assert following[0].startswith(gateway.fhir_url + "?")
+        page = http.get(following[0]).json()
+
+    assert len(seen) == len(set(seen)) == page["total"] == 21
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status"),
+    [
+        ("Patient/p0001", {}, 200),
+        ("Patient/p9999", {}, 404),
+        ("Appointment", {"date": "ge2026-11-23"}, 400),
+        ("Appointment", {"date": "ge2026-11-23T00:00:00"}, 400),
+        ("Appointment", {"surname": "x"}, 400),
+        ("Observation", {"status": "x"}, 404),
+        ("", {"_getpages": "gone", "_getpagesoffset": "1", "_count": "1"}, 410),
+        ("", {}, 400),
+    ],
+)
+def test_the_stub_refuses_what_it_does_not_know(
+    http: httpx.Client, path: str, query: dict[str, str], status: int
+) -> None:
+    _login(http)
+
+    assert http.get(f"{FHIR_PATH}/{path}".rstrip("/"), params=query).status_code == status
+
+
+def test_a_plus_sent_as_it_is_written_is_no_offset(http: httpx.Client) -> None:
+    _login(http)
+
+    assert http.get(f"{FHIR_PATH}/Appointment?date=ge2026-11-23T00:00:00+05:00").status_code == 400
+
+
+def test_what_was_deleted_is_gone(http: httpx.Client) -> None:
+    _login(http)
+
+    assert http.delete(f"{FHIR_PATH}/Patient/p0001").status_code == 204
+    assert http.get(f"{FHIR_PATH}/Patient/p0001").status_code == 410
+
+
+def test_what_was_put_is_found(http: httpx.Client) -> None:
+    _login(http)
+    resource: dict[str, Any] = {"resourceType": "Patient", "id": "p0100", "identifier": [{"value": "77"}]}
+
+    assert http.put(f"{FHIR_PATH}/Patient/p0100", json=resource).is_success
+    assert http.get(f"{FHIR_PATH}/Patient", params={"identifier": "77"}).json()["total"] == 1
+    assert http.put(f"{FHIR_PATH}/Patient/p0101", json=resource).status_code == 400
+
+
+def test_another_process_can_break_it_and_look(http: httpx.Client) -> None:
+    http.put("/_gateway/faults", json=[{"kind": "503", "path": "/fhir", "times": 1}])
+    _login(http)
+    answers = [http.get(f"{FHIR_PATH}/Patient/p0001").status_code for _ in range(2)]
+
+    assert answers == [503, 200]
+    assert http.get("/_gateway").json() == {
+        "GET /fhir/Patient/p0001 200": 1,
+        "GET /fhir/Patient/p0001 503": 1,
+        "POST /oauth/token 200": 1,
+    }
+
+
+def test_it_runs_as_a_program_with_a_sample_clinic() -> None:
+    command = [sys.executable, "-m", "ocean_emr.testing.fhir_gateway", "--sample-clinic", "America/Toronto"]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [*command, "--client-id", "id", "--client-secret", "secret"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        port = process.stdout.readline().partition("port ")[2].partition(",")[0]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+            _login(http)
+            found = http.get(f"{FHIR_PATH}/Practitioner").json()
+        process.terminate()
+
+    assert [entry["resource"]["id"] for entry in found["entry"]] == ["dr1", "dr2"]
