@@ -57,6 +57,10 @@ test: install ## All tests, with a real cluster, Vault and PostgreSQL; the first
 	@$(BIN)/python -m ocean_dev build --size control-plane
 	$(PYTEST) tests/unit tests/conformance tests/integration tests/cluster tests/e2e
 
+.PHONY: demo
+demo: install ## Show the main job: one YAML file, a real cluster, appointments at Ocean
+	@$(BIN)/python -m ocean_dev demo
+
 .PHONY: lock
 lock: ## Renew the lock files: versions and hashes, no index addresses
 	@for out in requirements requirements-dev requirements-uv requirements-build; do

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from pathlib import Path
 
 from ocean_dev.buildah import Buildah
-from ocean_dev.commands import run
+from ocean_dev.host import remove_tree, unmount_below
 from ocean_dev.progress import step
 
 _SUITE = "bookworm"
@@ -40,12 +39,14 @@ def ensure(buildah: Buildah, archives: Path) -> str:
 
 
 def _make(buildah: Buildah, name: str, archive: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=archive.parent) as temporary:
-        tree = Path(temporary) / "tree"
-        included = ",".join(_PACKAGES)
-        run(["debootstrap", "--variant=minbase", f"--include={included}", _SUITE, tree])
-        for folder in _NOT_NEEDED:
-            for content in (tree / folder).iterdir():
-                shutil.rmtree(content) if content.is_dir() and not content.is_symlink() else content.unlink()
-        buildah.import_tree(tree, name=name, command="python3")
-        buildah.save(name, archive)
+    tree = buildah.folder / "tree"
+    # One that was killed leaves file systems of the running kernel mounted in its tree.
+    unmount_below(tree)
+    remove_tree(tree)
+    buildah.run("debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", _SUITE, tree)
+    for folder in _NOT_NEEDED:
+        for content in (tree / folder).iterdir():
+            shutil.rmtree(content) if content.is_dir() and not content.is_symlink() else content.unlink()
+    buildah.import_tree(tree, name=name, command="python3")
+    buildah.save(name, archive)
+    remove_tree(tree)

@@ -21,7 +21,8 @@ class Buildah:
     """Images in one folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
+        self._locks: tuple[int, ...] = ()
         self._buildah = [
             "buildah",
             *("--root", str(folder / "root"), "--runroot", str(folder / "run")),
@@ -31,11 +32,29 @@ class Buildah:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep other builds waiting, and clear away what one that was killed has left."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("w") as handle:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            run([*self._buildah, "rm", "--all"])
-            yield
+            self._locks = (handle.fileno(),)
+            try:
+                self._run("rm", "--all")
+                yield
+            finally:
+                self._locks = ()
+
+    def run(self, *command: str | Path) -> str:
+        """What `command` printed. Other builds wait until all that it started has ended, come what may."""
+        return run(command, locks=self._locks)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a build is under way."""
+        with (self.folder / "lock").open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
     def has(self, name: str) -> bool:
         """Whether the image `name` is in the store."""
@@ -49,32 +68,33 @@ class Buildah:
         """
         values = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
         shared = f"{_CERTIFICATES}:{_CERTIFICATES}:ro"
-        return run(
-            [
-                *(*self._buildah, "build", "--quiet", "--layers", "--force-rm", "--pull=never"),
-                *("--isolation", "chroot", "--network", "host", "--volume", shared),
-                *("--ignorefile", str(_IGNORED)),
-                *(*values, "--file", str(file), "--tag", tag, str(context)),
-            ]
+        return self._run(
+            *("build", "--quiet", "--layers", "--force-rm", "--pull=never"),
+            *("--isolation", "chroot", "--network", "host", "--volume", shared),
+            *("--ignorefile", _IGNORED),
+            *(*values, "--file", file, "--tag", tag, context),
         ).strip()
 
     def save(self, name: str, archive: Path) -> None:
         """Write the image `name` as a docker archive, which is whole or not there."""
         unfinished = archive.with_suffix(".unfinished")
         unfinished.unlink(missing_ok=True)
-        run([*self._buildah, "push", "--quiet", name, f"docker-archive:{unfinished}:{name}"])
+        self._run("push", "--quiet", name, f"docker-archive:{unfinished}:{name}")
         unfinished.rename(archive)
 
     def load(self, archive: Path) -> None:
         """Bring in the image of a docker archive."""
-        run([*self._buildah, "pull", "--quiet", f"docker-archive:{archive}"])
+        self._run("pull", "--quiet", f"docker-archive:{archive}")
 
     def import_tree(self, tree: Path, *, name: str, command: str) -> None:
         """Make the folder `tree` the only layer of a new image that runs `command`."""
-        container = run([*self._buildah, "from", "scratch"]).strip()
+        container = self._run("from", "scratch").strip()
         try:
-            run([*self._buildah, "add", "--quiet", container, str(tree), "/"])
-            run([*self._buildah, "config", "--cmd", command, container])
-            run([*self._buildah, "commit", "--quiet", container, name])
+            self._run("add", "--quiet", container, str(tree), "/")
+            self._run("config", "--cmd", command, container)
+            self._run("commit", "--quiet", container, name)
         finally:
-            run([*self._buildah, "rm", container])
+            self._run("rm", container)
+
+    def _run(self, *arguments: str | Path) -> str:
+        return self.run(*self._buildah, *arguments)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ocean_dev import build as programs
+from ocean_dev import demo as demonstration
 from ocean_dev import existing, images, node
 from ocean_dev.cluster import PodCluster
 from ocean_dev.errors import DevError
@@ -67,6 +68,12 @@ def up(etcd: Annotated[Etcd, typer.Option(help="Durable, or faster.")] = Etcd.DU
 def down() -> None:
     """End our cluster with a node and remove every trace of it, but not the cache."""
     node.down()
+
+
+@app.command()
+def demo() -> None:
+    """Show the main job: install the chart, apply the examples, and see appointments arrive at Ocean."""
+    demonstration.run()
 
 
 @app.command()

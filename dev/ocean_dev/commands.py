@@ -22,6 +22,7 @@ def run(
     env: Mapping[str, str] | None = None,
     folder: Path | None = None,
     timeout: float | None = None,
+    locks: Sequence[int] = (),
 ) -> str:
     """What `command` printed.
 
@@ -31,6 +32,8 @@ def run(
         env: Added to our own environment.
         folder: Where to run it.
         timeout: Seconds after which it is killed.
+        locks: Open files it inherits. A lock on one is held until it and all that it started have ended,
+            even when we are killed before.
 
     Raises:
         CommandError: It could not be started, took too long, or ended with another status than 0.
@@ -43,6 +46,7 @@ def run(
             env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}", **(env or {})},
             cwd=folder,
             timeout=timeout,
+            pass_fds=locks,
             capture_output=True,
             text=True,
             check=False,

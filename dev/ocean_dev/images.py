@@ -88,8 +88,11 @@ def built(tag: str) -> BuiltImage:
 
 def tidy() -> None:
     """Clear away what a build that was killed has left: containers and mounts. Images stay."""
-    if _store().exists():
-        with _buildah().alone():
+    if not _store().exists():
+        return
+    buildah = _buildah()
+    if not buildah.busy:
+        with buildah.alone():
             unmount_below(_store())
 
 

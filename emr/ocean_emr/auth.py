@@ -1,25 +1,19 @@
-"""The ways EMRs want to be shown who asks."""
+"""Credentials, and OAuth 2. OAuth 1.0a is in `oauth1.py`, so that nobody loads what their EMR does not need."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 import anyio
 import httpx
-import oauthlib.oauth1
 from pydantic import BaseModel, Field, ValidationError
 
 from ocean_emr.answers import Answer, Read
 from ocean_emr.errors import EmrAnswerError, EmrAuthRefusedError, EmrError
 from ocean_emr.records import Operation
 from ocean_emr.transport import Transport
-
-# It logs at DEBUG what is signed: the address, which may name a patient, and the signature.
-logging.getLogger("oauthlib").setLevel(logging.WARNING)
 
 
 def require(credentials: Mapping[str, str], keys: Sequence[str]) -> tuple[str, ...]:
@@ -37,37 +31,6 @@ def require(credentials: Mapping[str, str], keys: Sequence[str]) -> tuple[str, .
             remedy="Put them into the Secret that the EMR block's `credentialsSecret` names.",
         )
     return values
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class OAuth1:
-    """OAuth 1.0a, HMAC-SHA1 (RFC 5849): a signature with its own nonce and time on every attempt.
-
-    JSON bodies are not part of the signature.
-    """
-
-    consumer_key: str
-    consumer_secret: str
-    token: str
-    token_secret: str
-
-    signs_time: ClassVar[bool] = True
-
-    async def apply(self, request: httpx.Request, op: Operation) -> None:  # noqa: ARG002 - the protocol's
-        """Sign method and address."""
-        client = oauthlib.oauth1.Client(
-            self.consumer_key,
-            client_secret=self.consumer_secret,
-            resource_owner_key=self.token,
-            resource_owner_secret=self.token_secret,
-        )
-        method: Literal["GET", "POST"] = "POST" if request.method == "POST" else "GET"
-        _, headers, _ = client.sign(str(request.url), http_method=method)
-        request.headers.update(headers)
-
-    async def renew(self) -> bool:
-        """Every attempt is signed afresh, which rules out a nonce that was spent on the way."""
-        return True
 
 
 class _TokenAnswer(BaseModel):

@@ -10,6 +10,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from random import shuffle
+from typing import Any
 
 import kopf
 import structlog
@@ -162,7 +163,7 @@ async def _work(runtime: Runtime, health: Health, stop: asyncio.Event) -> None:
             group.create_task(runtime.externals.run())
             if runtime.stores:
                 group.create_task(follow_reports(runtime, runtime.stores))
-            group.create_task(_watch(registry, kopf_settings, stop))
+            group.create_task(_watch(registry, kopf_settings, stop, settings.pod_name))
             group.create_task(_resync(runtime))
             group.create_task(_count(runtime))
             group.create_task(
@@ -170,9 +171,14 @@ async def _work(runtime: Runtime, health: Health, stop: asyncio.Event) -> None:
             )
 
 
-async def _watch(registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, stop: asyncio.Event) -> None:
+async def _watch(
+    registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, stop: asyncio.Event, name: str
+) -> None:
     """Run kopf. It takes over the process's signals, so its end is the operator's end, whatever caused it."""
-    await kopf.operator(registry=registry, settings=settings, clusterwide=True, standalone=True, stop_flag=stop)
+    who: Any = name  # kopf's own guess asks for the user's name, and a pod's user has none
+    await kopf.operator(
+        registry=registry, settings=settings, clusterwide=True, standalone=True, stop_flag=stop, identity=who
+    )
     stop.set()
 
 

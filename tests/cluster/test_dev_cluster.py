@@ -110,8 +110,10 @@ def test_servers_end_with_the_program_that_started_them(tmp_path: Path) -> None:
         servers = [os.pidfd_open(int(pid)) for pid in program.stdout.readline().split()]
         program.send_signal(signal.SIGKILL)
 
-    ended = [bool(select.select([server], [], [], 30)[0]) for server in servers]
-    for server in servers:
+    ended = [bool(select.select([server], [], [], 10)[0]) for server in servers]
+    for server, gone in zip(servers, ended, strict=True):
+        if not gone:
+            signal.pidfd_send_signal(server, signal.SIGKILL)
         os.close(server)
 
     assert ended == [True, True, True]

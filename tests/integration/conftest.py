@@ -48,7 +48,7 @@ def admin(server: Postgres) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def operator(server: Postgres, logins: Logins) -> Iterator[psycopg.Connection]:
+def operator(logins: Logins) -> Iterator[psycopg.Connection]:
     """The operator's connection."""
     with logins.connect("ocean-operator") as connection:
         yield connection

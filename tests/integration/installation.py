@@ -112,9 +112,7 @@ class Installation:
 
     def vault(self, jwt: str, role: str = names.VAULT_SITE_ROLE) -> Vault:
         """Vault as our programs see it from a pod with that token."""
-        return Vault(
-            address=self.bao.address, ca_file=self.bao.ca_file, token_file=self.token_file(jwt), role=role
-        )
+        return Vault(address=self.bao.address, ca_file=self.bao.ca_file, token_file=self.token_file(jwt), role=role)
 
     def migrate_settings(self) -> MigrateSettings:
         """What the migrate Job is told."""
@@ -202,4 +200,3 @@ def make_reviewer(cluster: ControlPlane) -> str:
         "--serviceaccount=vault:reviewer",
     )
     return cluster.service_account_token("vault", "reviewer", seconds=3_600)
-

@@ -48,9 +48,7 @@ class Logins:
 
     def vault(self) -> psycopg.Connection:
         """Vault's own connection."""
-        return psycopg.connect(
-            self._server.conninfo("ocean_vault", self._server.vault_password), autocommit=True
-        )
+        return psycopg.connect(self._server.conninfo("ocean_vault", self._server.vault_password), autocommit=True)
 
 
 def login_name(vault_role: str) -> str:

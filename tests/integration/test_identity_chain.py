@@ -7,7 +7,6 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -20,10 +19,25 @@ from integration.installation import CONTROL_NAMESPACE, DATABASE_ROLE, Bao, Inst
 from integration.sites import Site
 from ocean_api import names
 from ocean_api.settings import DatabaseAccess, SiteSettings, VaultAccess
+from ocean_api.v1alpha1.spec import OceanSiteSpec
 from ocean_emr.store import states
 from ocean_emr.vault.access import site_access
 from ocean_emr.vault.client import Vault
 from ocean_emr.vault.errors import KeyMissingError, VaultAccessRefusedError, VaultUnavailableError
+
+# What the clinic wants plays no part in this file.
+SPEC = OceanSiteSpec.model_validate(
+    {
+        "siteNumber": "1",
+        "displayName": "Clinic",
+        "timeZone": "America/Toronto",
+        "contacts": {"clinicalAdministrators": ["p0001@clinic.example"]},
+        "ocean": {"credentialsSecret": "ocean"},
+        "emr": {"type": "None"},
+        "key": {"source": "Generate"},
+    }
+)
+
 
 @pytest.fixture(scope="module")
 def site_a(installation: Installation) -> Site:
@@ -36,10 +50,10 @@ def site_b(installation: Installation) -> Site:
 
 
 def _settings(installation: Installation, site: Site) -> SiteSettings:
-    """What the site's pods are told; the clinic's wishes play no part here."""
-    return SiteSettings.model_construct(
+    return SiteSettings(
         namespace=site.namespace,
         name=site.name,
+        spec=SPEC,
         vault=VaultAccess(address=installation.bao.address, ca_bundle=installation.bao.ca),
         database=DatabaseAccess(
             host=installation.server.host, port=installation.server.port, ca_bundle=installation.server.ca
@@ -68,9 +82,12 @@ async def test_pod_gets_its_key_and_its_rows(installation: Installation, site_a:
 
 async def test_login_is_gone_when_the_pod_is_done(installation: Installation, site_a: Site) -> None:
     token = installation.token_file(installation.site_token(site_a))
-    async with site_access(_settings(installation, site_a), application="test", token_file=token) as access:
-        async with access.database.transaction() as transaction:
-            row = await (await transaction.execute("select session_user")).fetchone()
+    settings = _settings(installation, site_a)
+    async with (
+        site_access(settings, application="test", token_file=token) as access,
+        access.database.transaction() as transaction,
+    ):
+        row = await (await transaction.execute("select session_user")).fetchone()
     assert row is not None
 
     with psycopg.connect(installation.server.admin) as admin:
@@ -80,7 +97,7 @@ async def test_login_is_gone_when_the_pod_is_done(installation: Installation, si
 async def test_environment_opens_nothing(
     installation: Installation, site_a: Site, site_b: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """hvac looks for tokens, addresses and proxies where a pod's author may have left some."""
+    """The library looks for tokens, addresses and proxies where a pod's author may have left some."""
     (tmp_path / ".vault-token").write_text(installation.bao.administrator_token())
     for name, value in {
         "HOME": str(tmp_path),
@@ -140,18 +157,16 @@ async def test_token_for_another_audience_is_refused(
             await vault.site_key(site_a.namespace, site_a.name)
 
 
-@pytest.mark.parametrize(
-    "role", [names.VAULT_OPERATOR_ROLE, names.VAULT_MIGRATE_ROLE, "administrator", "no-such-role"]
-)
+@pytest.mark.parametrize("role", [names.VAULT_OPERATOR_ROLE, names.VAULT_MIGRATE_ROLE, "administrator", "no-such-role"])
 async def test_site_gets_no_other_role(installation: Installation, site_a: Site, role: str) -> None:
     async with installation.vault(installation.site_token(site_a), role) as vault:
         with pytest.raises(VaultAccessRefusedError):
             await vault.site_key(site_a.namespace, site_a.name)
 
 
-def _signed(installation: Installation, claims: dict[str, object], key: rsa.RSAPrivateKey, like: str) -> str:
+def _signed(claims: dict[str, object], key: rsa.RSAPrivateKey, like: str) -> str:
     """A token with the header of `like`, other claims, and a proper signature."""
-    header = like.split(".")[0]
+    header = like.split(".", maxsplit=1)[0]
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
     signature = key.sign(f"{header}.{body}".encode(), padding.PKCS1v15(), hashes.SHA256())
     return f"{header}.{body}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
@@ -182,11 +197,11 @@ async def test_only_a_living_token_with_the_clusters_signature_is_accepted(
     key = _cluster_key(installation)
     header, body, signature = real.split(".")
 
-    async with installation.vault(_signed(installation, claims, key, real)) as vault:
+    async with installation.vault(_signed(claims, key, real)) as vault:
         assert (await vault.site_key(site_a.namespace, site_a.name)).version == 1
     for bad in (
-        _signed(installation, claims | expired, key, real),
-        _signed(installation, claims, stranger, real),
+        _signed(claims | expired, key, real),
+        _signed(claims, stranger, real),
         f"{header}.{body}.",
         f"{header}.{body}.{signature[:-8]}AAAAAAAA",
         "nonsense",
@@ -242,15 +257,15 @@ async def test_vault_that_is_away_or_not_itself_is_unavailable(installation: Ins
 
 
 @pytest.fixture(scope="module")
-def intruder(installation: Installation, site_a: Site) -> Iterator[Bao]:
+def intruder(installation: Installation, site_a: Site) -> Bao:
     """OpenBao's API in the hands of somebody with all that a pod of site A has."""
-    yield Bao(installation.bao).log_in(names.VAULT_SITE_ROLE, installation.site_token(site_a))
+    return Bao(installation.bao).log_in(names.VAULT_SITE_ROLE, installation.site_token(site_a))
 
 
 def test_hundreds_of_attempts_across_sites_are_all_refused(
     installation: Installation, intruder: Bao, site_a: Site, site_b: Site
 ) -> None:
-    chance = random.Random(20_261_123)
+    chance = random.Random(20_261_123)  # noqa: S311 - the order of attempts
     a, b = (names.sek_path(site.namespace, site.name) for site in (site_a, site_b))
     attempts = [
         ("GET", f"ocean/data/{b}", None),
@@ -464,9 +479,7 @@ async def test_login_from_vault_reaches_its_own_rows_only(
 ) -> None:
     async with installation.vault(installation.site_token(site_a)) as vault:
         login = await vault.database_login(site_a.vault_role)
-        with psycopg.connect(
-            installation.server.conninfo(login.user, login.password), autocommit=True
-        ) as connection:
+        with psycopg.connect(installation.server.conninfo(login.user, login.password), autocommit=True) as connection:
             assert connection.execute("select site from ocean.site").fetchall() == [(site_a.id,)]
             with pytest.raises(InsufficientPrivilege):
                 connection.execute(

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the SQL is of the tests' own making
 """The audit's chain: added to by whoever may, and whole only as long as nobody touched it."""
 
 from __future__ import annotations
@@ -30,9 +31,7 @@ def chain(site_a: Site, operator: psycopg.Connection) -> Site:
 
 
 def _break(operator: psycopg.Connection, site: Site, *kept: object) -> int | None:
-    row = operator.execute(
-        f"select ocean.audit_break(%s{', %s, %s' if kept else ''})", [site.id, *kept]
-    ).fetchone()
+    row = operator.execute(f"select ocean.audit_break(%s{', %s, %s' if kept else ''})", [site.id, *kept]).fetchone()
     assert row is not None
     found: int | None = row[0]
     return found
@@ -165,8 +164,11 @@ def test_chain_cut_together_with_its_head_is_found_by_a_kept_head(
     assert _break(operator, chain, *kept) == 5
 
 
-@pytest.mark.parametrize("statement", ["update ocean.audit set actor = 'x'", "delete from ocean.audit", "truncate ocean.audit"])
-def test_even_a_superuser_has_to_mean_it(statement: str, chain: Site, admin: psycopg.Connection) -> None:
+@pytest.mark.parametrize(
+    "statement", ["update ocean.audit set actor = 'x'", "delete from ocean.audit", "truncate ocean.audit"]
+)
+@pytest.mark.usefixtures("chain")
+def test_even_a_superuser_has_to_mean_it(statement: str, admin: psycopg.Connection) -> None:
     with pytest.raises(InsufficientPrivilege, match="only ever added to"):
         admin.execute(statement)
 
@@ -180,9 +182,7 @@ async def test_site_adds_to_its_own_chain_and_cannot_choose_who_it_is(
             transaction, site=site_a.id, actor="ocean-sync", action="sync.full", what={"run": 1}, outcome="done"
         )
 
-    row = admin.execute(
-        "select seq, via, login, actor from ocean.audit where site = %s", [site_a.id]
-    ).fetchone()
+    row = admin.execute("select seq, via, login, actor from ocean.audit where site = %s", [site_a.id]).fetchone()
     assert row == (number, "site", source.given[0].user, "ocean-sync")
     assert _break(operator, site_a) is None
 
@@ -191,7 +191,7 @@ async def test_record_goes_with_the_transaction_it_tells_of(
     server: Postgres, logins: Logins, site_a: Site, admin: psycopg.Connection
 ) -> None:
     async with Database(where(server), LoginSource(logins, site_a.vault_role), application="test") as database:
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the block is the transaction
             async with database.transaction() as transaction:
                 await audit.append(transaction, site=site_a.id, actor="a", action="b", what={}, outcome="done")
                 raise ZeroDivisionError
@@ -199,9 +199,7 @@ async def test_record_goes_with_the_transaction_it_tells_of(
     assert admin.execute("select count(*) from ocean.audit where site = %s", [site_a.id]).fetchone() == (0,)
 
 
-def test_writers_of_one_site_make_one_chain(
-    site_a: Site, logins: Logins, operator: psycopg.Connection, server: Postgres
-) -> None:
+def test_writers_of_one_site_make_one_chain(site_a: Site, logins: Logins, operator: psycopg.Connection) -> None:
     """The second waits for the first one's commit, and then follows it."""
     append = "select ocean.append_audit(%s, 'p0001', 'site.edit', '{}', 'done')"
     with logins.connect("ocean-operator") as first, logins.connect("ocean-operator") as second:

@@ -65,7 +65,7 @@ async def _read(database: Database, site: Site) -> dict[str, int] | None:
 async def test_what_was_committed_survives_a_crash(own: Own) -> None:
     async with own.database(own.source()) as database:
         await _write(database, own.site, {"n": 1})
-        with pytest.raises(DatabaseUnavailableError):
+        with pytest.raises(DatabaseUnavailableError):  # noqa: PT012 - the block is the transaction
             async with database.transaction() as transaction:
                 await states.write(transaction, site=own.site.id, process="sync", state={"n": 2})
                 own.server.kill()

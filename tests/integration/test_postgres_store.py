@@ -38,7 +38,7 @@ async def database(server: Postgres, logins: Logins, site_a: Site) -> AsyncItera
 
 
 @pytest.fixture
-def listener(server: Postgres, logins: Logins) -> Iterator[psycopg.Connection]:
+def listener(logins: Logins) -> Iterator[psycopg.Connection]:
     with logins.connect("ocean-operator") as connection:
         connection.execute(f"listen {names.STATE_CHANNEL}")
         yield connection
@@ -113,7 +113,7 @@ async def test_nobody_takes_over_between_confirm_and_commit(database: Database, 
         first = await stack.enter_async_context(database.transaction())
         await leases.confirm(first, lease)
 
-        with pytest.raises(DatabaseUnavailableError, match="55P03"):
+        with pytest.raises(DatabaseUnavailableError, match="55P03"):  # noqa: PT012 - the block is the transaction
             async with database.transaction() as second:
                 await second.execute("set local lock_timeout = '50ms'")
                 await second.execute("update ocean.sync_lease set expires_at = now() where site = %s", [site_a.id])
@@ -217,10 +217,10 @@ async def test_record_that_changed_takes_the_place_of_the_old_one(database: Data
 
 async def test_seen_records_bear_the_new_run_and_forgotten_ones_are_gone(database: Database, site_a: Site) -> None:
     await _put(database, site_a, [Record(Known(ref, b"c"), b"body") for ref in (b"1", b"2", b"3")])
-    where_to = {"site": site_a.id, "kind": Kind.APPOINTMENT}
+    kind = Kind.APPOINTMENT
     async with database.transaction() as transaction:
-        await snapshots.mark_seen(transaction, **where_to, ref_digests=[b"1"], run_id=RUN_2)
-        await snapshots.forget(transaction, **where_to, ref_digests=[b"3", b"unknown"])
+        await snapshots.mark_seen(transaction, site=site_a.id, kind=kind, ref_digests=[b"1"], run_id=RUN_2)
+        await snapshots.forget(transaction, site=site_a.id, kind=kind, ref_digests=[b"3", b"unknown"])
 
     assert {it.ref_digest: it.run_id for it in await _known(database, site_a)} == {b"1": RUN_2, b"2": RUN_1}
 
@@ -237,7 +237,7 @@ async def test_kinds_are_kept_apart(database: Database, site_a: Site) -> None:
 
 
 async def test_failed_block_leaves_nothing(database: Database, site_a: Site) -> None:
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the block is the transaction
         async with database.transaction() as transaction:
             await snapshots.put(
                 transaction,
@@ -251,9 +251,7 @@ async def test_failed_block_leaves_nothing(database: Database, site_a: Site) -> 
     assert await _known(database, site_a) == []
 
 
-async def test_another_sites_row_is_a_refusal_the_caller_can_name(
-    database: Database, site_b: Site
-) -> None:
+async def test_another_sites_row_is_a_refusal_the_caller_can_name(database: Database, site_b: Site) -> None:
     with pytest.raises(DatabaseAccessRefusedError) as refused:
         async with database.transaction() as transaction:
             await states.write(transaction, site=site_b.id, process="sync", state={})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import re
 import shutil
 from pathlib import Path
@@ -13,16 +12,19 @@ from typing import Self
 
 from ocean_dev.api_client import wait_until
 from ocean_dev.commands import run
-from ocean_dev.errors import DevError
+from ocean_dev.packages import Package, ensure_packages
 from ocean_dev.paths import DEV, cache_dir
 from ocean_dev.processes import Server
-from ocean_dev.progress import say, step
+from ocean_dev.progress import step
 
 _SOURCES = DEV / "fhir-server"
 _READY_SECONDS = 180
 
-# Each is a program and the Debian package that brings it.
-_NEEDED = {"java": "default-jdk-headless", "javac": "default-jdk-headless", "mvn": "maven"}
+_NEEDED = (
+    Package("default-jdk-headless", "java"),
+    Package("default-jdk-headless", "javac"),
+    Package("maven", "mvn"),
+)
 
 _JVM = (
     "-Xmx700m",
@@ -59,7 +61,7 @@ class FhirServer:
         """
         workdir.mkdir(parents=True, exist_ok=True)
         folder = built()
-        command = ["java", *_JVM, f"-XX:SharedArchiveFile={_archive(folder)}", "-jar", _jar(folder)]
+        command: list[str | Path] = ["java", *_JVM, f"-XX:SharedArchiveFile={_archive(folder)}", "-jar", _jar(folder)]
         made = cls(Server("fhir", command, workdir / "fhir.log", workdir))
         try:
             made._wait_ready()
@@ -118,28 +120,15 @@ def built() -> Path:
 
 
 def _build(folder: Path) -> None:
-    _install_what_is_missing()
+    ensure_packages(package for package in _NEEDED if not shutil.which(package.program))
     # Not built elsewhere and renamed: the class archive only fits the path it was made for.
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(_SOURCES, folder, ignore=shutil.ignore_patterns("target"))
     with step("building the FHIR server"):
         run(["mvn", "--quiet", "--batch-mode", "package"], folder=folder)
     with step("archiving the FHIR server's classes, which halves its start"):
-        run(["java", *_JVM, f"-XX:ArchiveClassesAtExit={_archive(folder)}", "-jar", _jar(folder), "once"], folder=folder)
-
-
-def _install_what_is_missing() -> None:
-    packages = sorted({package for program, package in _NEEDED.items() if not shutil.which(program)})
-    if not packages:
-        return
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise DevError(f"The FHIR server needs {' and '.join(packages)}: install them, then try again.")
-    say(f"This machine lacks {' and '.join(packages)}: installing")
-    with step("installing Debian packages"):
-        run(["apt-get", "update", "-qq"])
         run(
-            ["apt-get", "install", "-qq", "--no-install-recommends", *packages],
-            env={"DEBIAN_FRONTEND": "noninteractive"},
+            ["java", *_JVM, f"-XX:ArchiveClassesAtExit={_archive(folder)}", "-jar", _jar(folder), "once"], folder=folder
         )
 
 

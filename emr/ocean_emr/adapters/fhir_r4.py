@@ -117,7 +117,7 @@ class FhirR4Adapter:
         ]
         unproven = await self._try_rights(op)
         if unproven:
-            warnings.append(f"The EMR showed no {unproven} to try the right to read on.")
+            warnings.append(f"The right to read could not be tried: the EMR showed no {unproven}.")
         return ConnectionReport(
             interface=f"FHIR R4 ({statement.software.words})",
             clock_skew_seconds=self._emr.clock_skew_seconds,

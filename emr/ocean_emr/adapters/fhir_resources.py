@@ -233,13 +233,15 @@ class Bundle(Part):
 
     def less_than_all(self) -> tuple[str, ...]:
         """The codes by which the server says that something may be missing."""
-        codes: set[str] = set()
+        told: set[str] = set()
         for entry in self.entry:
-            outcome = read(OperationOutcome, entry.resource)
-            if outcome is not None:
-                failed = any(issue.severity in {"error", "fatal"} for issue in outcome.issue)
-                codes |= set(outcome.codes) if failed else _LESS_THAN_ALL & set(outcome.codes)
-        return tuple(sorted(codes))
+            outcome = read(OperationOutcome, entry.resource) if entry.kind == "OperationOutcome" else None
+            if outcome is None:
+                continue
+            if any(issue.severity in {"error", "fatal"} for issue in outcome.issue):
+                told |= set(outcome.codes) or {"error"}
+            told |= _LESS_THAN_ALL & set(outcome.codes)
+        return tuple(sorted(told))
 
 
 class Interaction(Part):

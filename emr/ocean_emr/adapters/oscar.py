@@ -30,7 +30,7 @@ from ocean_emr.adapters.oscar_rows import (
 from ocean_emr.adapters.oscar_shapes import ShapeError
 from ocean_emr.adapters.oscar_window import Part, Window, parts_of
 from ocean_emr.answers import Read
-from ocean_emr.auth import OAuth1, require
+from ocean_emr.auth import require
 from ocean_emr.contract import Basis, Capabilities, Capability, ConnectionReport
 from ocean_emr.errors import (
     EmrAnswerError,
@@ -41,6 +41,7 @@ from ocean_emr.errors import (
     EmrRecordError,
     EmrUnavailableError,
 )
+from ocean_emr.oauth1 import OAuth1
 from ocean_emr.records import (
     Appointment,
     AppointmentPage,
@@ -137,7 +138,7 @@ class OscarAdapter:
         unproven = [
             right
             for right, read in (
-                ("_appointment", Read(op, f"{_SERVICES}/schedule/{_NOBODY}/appointmentHistory", json={})),
+                ("_appointment", _history_read(op)),
                 ("_demographic", _patient_read(op, _NOBODY)),
             )
             if not await self._right_proven(read)
@@ -167,7 +168,9 @@ class OscarAdapter:
     ) -> AsyncGenerator[AppointmentPage, None]:
         """By `fetchDays` where it works, else by `fetchProviderAppts` and each appointment's own record.
 
-        The day view would need fewer calls, but hides what was cancelled. Source: open-osp/Open-O ScheduleService.
+        The day view would need fewer calls, but hides what was cancelled. `fetchProviderAppts` asks for no right, and a
+        failing `fetchDays` may mean a missing one: nothing found that way is believed before the right is proven.
+        Source: open-osp/Open-O ScheduleService, ScheduleManagerImpl.
         """
         if not provider_ids or end_exclusive <= start:
             yield AppointmentPage((), last=True)
@@ -180,12 +183,16 @@ class OscarAdapter:
         if window.unreadable and not window.seen:
             what = f"none of {window.unreadable} appointments could be read"
             raise EmrAnswerError(what, op=Operation.LIST_APPOINTMENTS)
+        if window.providers and not window.right_proven:
+            window.right_unknown = not await self._right_proven(_history_read(Operation.LIST_APPOINTMENTS))
         hidden = frozenset(chosen) - shown
         yield AppointmentPage((), last=True, hidden_provider_ids=hidden, doubts=window.doubts())
 
     async def get_patient(self, patient_id: PatientId) -> Patient:
         """Source: open-osp/Open-O DemographicService."""
         op = Operation.GET_PATIENT
+        if not (patient_id.isascii() and patient_id.isdigit()):
+            raise EmrNotFoundError("OSCAR's patients have numbers, and this is none", op=op)
         row = _parsed(PatientRow, await self._transport.read_json(_patient_read(op, patient_id)))
         if row is None:
             raise EmrRecordError("a chart is not in the form of a chart", op=op)
@@ -252,6 +259,7 @@ class OscarAdapter:
         providers = ",".join(part.providers)
         path = f"{_SERVICES}/schedule/fetchDays/{part.first}/{last}/{providers}"
         raw, cut = await self._list(path, ("appointmentExt",))
+        window.right_proven = True
         if cut and (halves := part.halves()):
             return [row for half in halves for row in await self._days(half, window)]
         window.cut |= cut
@@ -287,6 +295,7 @@ class OscarAdapter:
             async with places:
                 try:
                     row = await self._detail(appointment)
+                    window.right_proven = True
                     if row is not None:
                         rows[appointment] = row
                 except EmrRecordError:
@@ -344,6 +353,10 @@ def _provider_no(info: Any, key: str) -> str | None:
 def _appointment_read(op: Operation, appointment: str) -> Read:
     number = int(appointment) if appointment.isascii() and appointment.isdigit() else appointment
     return Read(op, f"{_SERVICES}/schedule/getAppointment", json={"id": number}, record=True)
+
+
+def _history_read(op: Operation) -> Read:
+    return Read(op, f"{_SERVICES}/schedule/{_NOBODY}/appointmentHistory", json={})
 
 
 def _patient_read(op: Operation, patient: str) -> Read:

@@ -50,14 +50,19 @@ class Window:
     seen: set[AppointmentId] = field(default_factory=set)
     unreadable: int = 0
     cut: bool = False
+    right_proven: bool = False
+    """Whether something was read that the EMR shows only to who may read appointments."""
+    right_unknown: bool = False
 
     def doubts(self) -> tuple[str, ...]:
         """Why the answer may lack something."""
         found = []
         if self.unreadable:
-            found.append(f"{self.unreadable} appointments could not be read.")
+            found.append(f"Appointments that could not be read: {self.unreadable}.")
         if self.cut:
             found.append("The EMR may have cut a list short.")
+        if self.right_unknown:
+            found.append("The EMR does not say whether the login may read appointments.")
         return tuple(found)
 
 

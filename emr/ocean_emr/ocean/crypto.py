@@ -13,10 +13,8 @@ import base64
 import binascii
 import hmac
 import secrets
-import string
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, NoReturn
 
 import orjson
@@ -25,6 +23,8 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
+from ocean_api import sek
+from ocean_api.sek import KeyProblem
 from ocean_emr.ocean.errors import OceanAnswerUnreadableError, SekMismatchError
 
 BLOCK_BYTES = 16
@@ -32,26 +32,6 @@ ONE_TIME_KEY_BYTES = 16
 _AES_KEY_SIZES = (32, 24, 16)
 # Ocean's own reader puts the numbers into an Int8Array, for which 200 and -56 are the same byte.
 _SIGNED_OR_NOT = range(-128, 256)
-
-# Without 0 and O, 1, l and I: a key is read off a printed card in an emergency. Without quotes,
-# backslash, `$` and `&`: it survives being pasted into a shell, YAML or a web form.
-_DIGITS = "23456789"
-_UPPER = "ABCDEFGHJKLMNPQRSTUVWXYZ"
-_LOWER = "abcdefghijkmnopqrstuvwxyz"
-_PUNCTUATION = "!%+-./:=?@^_~"
-_KEY_CHARACTERS = frozenset(string.ascii_letters + string.digits + string.punctuation)
-
-
-class KeyProblem(StrEnum):
-    """What is wrong with a key, by name. The sentence is for the person who handed it over."""
-
-    LENGTH = "must be exactly 16, 24 or 32 characters long"
-    NO_DIGIT = "needs a digit"
-    NO_UPPER_CASE = "needs an upper-case letter"
-    NO_LOWER_CASE = "needs a lower-case letter"
-    NO_PUNCTUATION = "needs a punctuation character"
-    OTHER_CHARACTERS = "may hold only unaccented letters, digits and punctuation"
-    SURROUNDING_SPACE = "begins or ends with a space or line break (was it written with `echo`? use `printf %s`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,43 +95,16 @@ class SharedEncryptionKey:
 
     @classmethod
     def generate(cls) -> SharedEncryptionKey:
-        """A new key that keeps the policy, from the operating system's random source.
-
-        32 characters: AES takes the characters themselves as its key, and sixteen of
-        this alphabet hold about 98 bits of chance, fewer than AES-128 is made for;
-        thirty-two hold about 196. Ocean lists 16, 24 and 32 as possible lengths.
-
-        Source: OceanMD security FAQ (ehealthce.ca).
-        """
-        alphabet = _DIGITS + _UPPER + _LOWER + _PUNCTUATION
-        while True:
-            key = cls("".join(secrets.choice(alphabet) for _ in range(32)))
-            if not key.problems():
-                return key
+        """A new key that keeps Ocean's rules."""
+        return cls(sek.generate())
 
     def reveal(self) -> str:
         """The key's text. Whoever calls this answers for where it goes."""
         return self._text
 
     def problems(self) -> tuple[KeyProblem, ...]:
-        """Where the key falls short of Ocean's policy; empty when it keeps it.
-
-        Source: OceanMD support, section Encryption: sixteen characters with digit, upper case,
-        lower case and punctuation; the security FAQ adds 24 and 32. Unaccented text only is
-        our own rule: Ocean pads by characters but cuts by bytes, which agree only there.
-        """
-        text = self._text
-        inside = text.strip()
-        checks = {
-            KeyProblem.SURROUNDING_SPACE: text == inside,
-            KeyProblem.LENGTH: len(inside) in _AES_KEY_SIZES,
-            KeyProblem.NO_DIGIT: any(c in string.digits for c in text),
-            KeyProblem.NO_UPPER_CASE: any(c in string.ascii_uppercase for c in text),
-            KeyProblem.NO_LOWER_CASE: any(c in string.ascii_lowercase for c in text),
-            KeyProblem.NO_PUNCTUATION: any(c in string.punctuation for c in text),
-            KeyProblem.OTHER_CHARACTERS: all(c in _KEY_CHARACTERS for c in inside),
-        }
-        return tuple(problem for problem, kept in checks.items() if not kept)
+        """Where the key falls short of Ocean's rules; empty when it keeps them."""
+        return sek.problems_with(self._text)
 
     def key_bytes(self) -> bytes:
         """The AES key: the text's bytes, padded with `0` to 16 characters or cut to 32, 24 or 16 bytes."""

@@ -88,7 +88,7 @@ def test_only_what_passes_in_seconds_is_momentary(status: int, *, momentary: boo
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
     for status in (429, 503):
-        error = problem(Answer(status, Headers({"Retry-After": value.encode()}), b""), LIST)
+        error = problem(Answer(status, Headers([(b"Retry-After", value.encode())]), b""), LIST)
 
         assert isinstance(error, EmrUnavailableError)
         assert error.retry_after == seconds

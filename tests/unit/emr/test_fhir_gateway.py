@@ -5,20 +5,30 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
+from ocean_api.v1alpha1.spec import EmrSpec
+from ocean_emr.records import PatientId, ProviderId
+from ocean_emr.registry import open_adapter
 from ocean_emr.testing.fhir_clinic import sample_clinic
 from ocean_emr.testing.fhir_gateway import FHIR_PATH, TOKEN_PATH, FhirGateway, State
 from ocean_emr.testing.fhir_stub import FhirStore
+from unit.ocean.certificates import Tls
 
 _TORONTO = ZoneInfo("America/Toronto")
 _FIRST = date(2026, 11, 23)
 _WINDOW = [("date", "ge2026-11-23T00:00:00-05:00"), ("date", "lt2026-11-30T00:00:00-05:00")]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.fixture(scope="module")
@@ -170,16 +180,26 @@ def test_another_process_can_break_it_and_look(http: httpx.Client) -> None:
     }
 
 
-def test_it_runs_as_a_program_with_a_sample_clinic() -> None:
-    command = [sys.executable, "-m", "ocean_emr.testing.fhir_gateway", "--sample-clinic", "America/Toronto"]
-    with subprocess.Popen(  # noqa: S603 - our own program
-        [*command, "--client-id", "id", "--client-secret", "secret"], stdout=subprocess.PIPE, text=True
-    ) as process:
+async def test_it_runs_as_a_program_with_tls_and_a_sample_clinic(tmp_path: Path) -> None:
+    """As the demo runs it, read by the adapter that a site's settings lead to."""
+    tls = Tls.made_in(tmp_path)
+    options = ["--sample-clinic", "America/Toronto", "--tls-cert", str(tls.certificate), "--tls-key", str(tls.key)]
+    command = [sys.executable, "-m", "ocean_emr.testing.fhir_gateway", "--client-id", "id", "--client-secret", "secret"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603, ASYNC220 - our own program, and nothing else runs in this loop
         assert process.stdout is not None
         port = process.stdout.readline().partition("port ")[2].partition(",")[0]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
-            _login(http)
-            found = http.get(f"{FHIR_PATH}/Practitioner").json()
+        root = f"https://127.0.0.1:{port}"
+        spec = {"url": root + FHIR_PATH, "tokenUrl": root + TOKEN_PATH, "credentialsSecret": "emr"}
+        emr = EmrSpec.model_validate({"type": "FHIR", "fhir": spec | {"caBundle": tls.authority_pem}})
+        async with open_adapter(emr, {"clientId": "id", "clientSecret": "secret"}) as adapter:
+            report = await adapter.check_connection()
+            today = datetime.now(_TORONTO).date()
+            pages = adapter.list_appointments([ProviderId("dr1")], today, today + timedelta(days=1), _TORONTO)
+            items = [item async for page in pages for item in page.items]
+            patient = await adapter.get_patient(PatientId("p0001"))
         process.terminate()
 
-    assert [entry["resource"]["id"] for entry in found["entry"]] == ["dr1", "dr2"]
+    assert report.encrypted
+    assert report.warnings == ()
+    assert [item.start.hour for item in items] == [9, 10, 11]
+    assert patient.last_name == "P0001"

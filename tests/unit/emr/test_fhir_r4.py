@@ -313,7 +313,7 @@ async def test_an_empty_emr_is_reported_with_what_could_not_be_proven(rig: FhirR
     async with rig.adapter() as adapter:
         report = await adapter.check_connection()
 
-    assert report.warnings == ("The EMR showed no provider to try the right to read on.",)
+    assert report.warnings == ("The right to read could not be tried: the EMR showed no provider.",)
 
 
 async def test_a_missing_right_fails_the_check(rig: FhirRig) -> None:

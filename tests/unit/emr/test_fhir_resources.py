@@ -397,6 +397,7 @@ def test_only_the_standards_issue_codes_are_taken() -> None:
         ("information", "suppressed", ("suppressed",)),
         ("warning", "incomplete", ("incomplete",)),
         ("error", "processing", ("processing",)),
+        ("error", "p0001", ("error",)),
         ("warning", "informational", ()),
         ("information", "code-invalid", ()),
     ],

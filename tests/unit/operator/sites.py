@@ -1,4 +1,4 @@
-"""Clinics for the operator's tests: bodies as the API server sends them, what is known of them, and the installation."""
+"""Clinics for the operator's tests: as the API server sends them, what is known of them, and the installation."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def spec_body(**changes: Any) -> Manifest:
 
 def body(
     *,
-    key: SiteKey = KEY,
+    called: SiteKey = KEY,
     uid: str = UID,
     version: int = 10,
     generation: int = 1,
@@ -68,8 +68,8 @@ def body(
 ) -> Manifest:
     """An OceanSite as the API server sends it; other arguments change the spec."""
     meta: Manifest = {
-        "namespace": key.namespace,
-        "name": key.name,
+        "namespace": called.namespace,
+        "name": called.name,
         "uid": uid,
         "generation": generation,
         "resourceVersion": str(version),
@@ -111,12 +111,15 @@ def run(*, at: datetime = NOW - timedelta(minutes=20), trigger: Trigger = Trigge
     return Run(started_at=at, finished_at=at + timedelta(minutes=1), trigger=trigger)
 
 
+NOTHING_KNOWN = Facts()
+
+
 @dataclass(frozen=True)
 class Known:
     """Facts in the making: each method adds the next thing that happens to a clinic."""
 
     clinic: Site
-    facts: Facts = Facts()
+    facts: Facts = NOTHING_KNOWN
 
     def key(self, version: int = 1, fingerprint: str = "f1") -> Known:
         """Vault holds the clinic's key."""

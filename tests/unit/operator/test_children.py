@@ -111,7 +111,7 @@ def test_every_object_is_the_clinics_own() -> None:
 
 def test_the_longest_name_fits_everywhere() -> None:
     """CronJob names end at 52 characters (Kubernetes, "CronJob"), Job names become labels and end at 63."""
-    clinic = site(key=SiteKey("n" * 63, "a" * MAX_NAME))
+    clinic = site(called=SiteKey("n" * 63, "a" * MAX_NAME))
     for child in (*children(clinic).values(), *jobs(clinic)):
         limit = 52 if child["kind"] == "CronJob" else 63
 
@@ -121,7 +121,7 @@ def test_the_longest_name_fits_everywhere() -> None:
 
 def test_one_more_character_would_not_fit() -> None:
     """So the limit is no shorter than it must be."""
-    crons = [c for c in children(site(key=SiteKey("n", "a" * (MAX_NAME + 1)))).values() if c["kind"] == "CronJob"]
+    crons = [c for c in children(site(called=SiteKey("n", "a" * (MAX_NAME + 1)))).values() if c["kind"] == "CronJob"]
 
     assert max(len(c["metadata"]["name"]) for c in crons) == 53
 
@@ -140,7 +140,7 @@ def test_recent_runs_go_by_utc_and_full_ones_by_the_clinics_clock() -> None:
 def test_the_full_runs_of_a_fleet_are_spread_over_its_window() -> None:
     platform = Platform(image="x", full_window_minutes=120)
     schedules = {
-        children(site(key=SiteKey("n", f"s{n}")), platform)[f"CronJob/ocean-s{n}-full"]["spec"]["schedule"]
+        children(site(called=SiteKey("n", f"s{n}")), platform)[f"CronJob/ocean-s{n}-full"]["spec"]["schedule"]
         for n in range(50)
     }
 

@@ -203,8 +203,9 @@ def test_a_later_check_that_passes_lets_the_work_go_on() -> None:
 @pytest.mark.xfail(reason="two pods' clocks decide which report is newer, although the token tells", strict=True)
 @pytest.mark.parametrize("ahead", [timedelta(0), timedelta(seconds=20)], ids=["same second", "clock ahead"])
 def test_a_check_that_knew_of_the_refusal_lets_the_work_go_on_whatever_the_clocks_say(ahead: timedelta) -> None:
-    """The check's token holds the refusal, so it came after it. Otherwise such a clinic stays stopped for good:
-    its check is current and has no problem, so no other check is due.
+    """The check's token holds the refusal, so it came after it.
+
+    Otherwise such a clinic stays stopped for good: its check is current and found nothing, so none is due.
     """
     stopped = served(site()).sync(problem=problem(Reason.EMR_AUTH_REFUSED, at=NOW + ahead))
 

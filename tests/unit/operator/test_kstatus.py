@@ -18,7 +18,7 @@ from unit.operator.sites import NO_EMR, NOW, PLATFORM, Known, accepted, problem,
 
 
 def kstatus(generation: int, status: OceanSiteStatus) -> str:
-    """kstatus' word for an object with these parts."""
+    """The word of kstatus for an object with these parts."""
     if status.observed_generation != generation:
         return "InProgress"
     said = {c.type.value: c.status for c in status.conditions}
@@ -30,7 +30,7 @@ def kstatus(generation: int, status: OceanSiteStatus) -> str:
 
 
 def word_for(facts: Facts, findings: tuple[Finding, ...] = (), **spec: Any) -> str:
-    """kstatus' word for a clinic of which this is known."""
+    """The word of kstatus for a clinic of which this is known."""
     clinic = site(**spec)
     seen = Observation(facts=facts, findings=findings)
     return kstatus(clinic.generation, next_status(clinic, PLATFORM, seen, now=NOW))
@@ -64,7 +64,7 @@ def test_what_passes_by_itself_is_in_progress_and_never_failed(facts: Facts) -> 
     status = next_status(clinic, PLATFORM, Observation(facts), now=NOW)
 
     assert kstatus(1, status) == "InProgress"
-    assert {c.type: c.status for c in status.conditions}["Reconciling"] == "True"
+    assert {c.type.value: c.status for c in status.conditions}["Reconciling"] == "True"
 
 
 @pytest.mark.parametrize("reason", [Reason.KEY_WEAK, Reason.KEY_SECRET_EXPOSED, Reason.KEY_SECRET_INVALID])

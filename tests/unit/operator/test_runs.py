@@ -11,7 +11,7 @@ from ocean_api import names
 from ocean_api.reasons import Reason
 from ocean_api.v1alpha1.oceansite import MAX_NAME
 from ocean_api.v1alpha1.status import ActionsStatus, OceanSiteStatus
-from ocean_operator.core.facts import ACCESS_REASONS, Facts, check_token
+from ocean_operator.core.facts import ACCESS_REASONS, Facts, check_token, window_token
 from ocean_operator.core.platform import Platform
 from ocean_operator.core.runs import MISSED_AFTER, RETRY_SECONDS, Due, due
 from ocean_operator.core.site import Manifest, Site, SiteKey
@@ -307,7 +307,7 @@ def test_names_are_stable_unique_and_short_enough() -> None:
     found: list[str] = []
     for number, token in product(range(20), ("a", "b", "c")):
         clinic = site(
-            key=SiteKey("n", f"{number}".rjust(MAX_NAME, "a")),
+            called=SiteKey("n", f"{number}".rjust(MAX_NAME, "a")),
             uid=f"uid-{number}",
             annotations={FULL: token, RECENT: token, AGAIN: token},
         )
@@ -331,7 +331,13 @@ def test_a_site_made_anew_answers_anew() -> None:
 def test_a_synchronisation_says_what_it_answers() -> None:
     """The process echoes the token, which is how the operator knows the answer from the question."""
     clinic = asked(full="t1")
-    (job,) = due_now(clinic, served(clinic).facts).jobs
+    facts = served(clinic).facts
+    (job,) = due_now(clinic, facts).jobs
+    args = job["spec"]["template"]["spec"]["containers"][0]["args"]
 
-    assert job["spec"]["template"]["spec"]["containers"][0]["args"][-2:] == ["--token", "request:t1"]
+    assert dict(zip(args[2::2], args[3::2], strict=True)) == {
+        "--trigger": "Requested",
+        "--token": "request:t1",
+        "--window": window_token(clinic, facts),
+    }
     assert job["metadata"]["annotations"][names.RUN_ANNOTATION] == "request:t1"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ocean_api.conditions import ConditionType
 from ocean_api.reasons import Reason
-from ocean_api.report import Counts, Running, SyncKind, Trigger
+from ocean_api.report import Counts, Problem, Running, SyncKind, Trigger
 from ocean_api.v1alpha1.status import ChildStatus, OceanSiteStatus
 from ocean_operator.core.facts import Facts
 from ocean_operator.core.platform import Platform
@@ -126,43 +126,34 @@ def test_requests_stay_handled_though_a_newer_operator_wrote_a_reason_we_do_not_
 MAYBE = st.one_of(st.none(), st.sampled_from([Reason.EMR_UNAVAILABLE, Reason.EMR_AUTH_REFUSED, Reason.REMOVAL_HELD]))
 
 
-@given(
-    version=st.integers(0, 2),
-    checked=st.booleans(),
-    key=MAYBE,
-    access=MAYBE,
-    sync=MAYBE,
-    trigger=st.sampled_from(Trigger),
-    minutes=st.integers(0, 200),
-    taken=st.booleans(),
-    suspend=st.booleans(),
-)
-def test_any_status_is_stable_and_says_one_thing(
-    version: int,
-    checked: bool,  # noqa: FBT001 - an example's part
-    key: Reason | None,
-    access: Reason | None,
-    sync: Reason | None,
-    trigger: Trigger,
-    minutes: int,
-    taken: bool,  # noqa: FBT001 - an example's part
-    suspend: bool,  # noqa: FBT001 - an example's part
-) -> None:
+@st.composite
+def observations(draw: st.DrawFn, clinic: Site) -> Observation:
+    """Anything that may be found of `clinic`."""
+
+    def maybe() -> Problem | None:
+        reason = draw(MAYBE)
+        return problem(reason) if reason else None
+
+    known = Known(clinic).key(version=draw(st.integers(0, 2)))
+    if draw(st.booleans()):
+        trigger = draw(st.sampled_from(Trigger))
+        last = run(at=NOW - timedelta(minutes=draw(st.integers(0, 200))), trigger=trigger)
+        known = known.check(key=maybe(), access=maybe())
+        known = known.sync(problem=maybe(), last_full=last, last_trigger=trigger)
+    taken = [Finding(Reason.SITE_NUMBER_TAKEN, "taken")] if draw(st.booleans()) else []
+    return Observation(known.facts, findings=taken)
+
+
+@given(data=st.data(), suspend=st.booleans())
+def test_any_status_is_stable_and_says_one_thing(data: st.DataObject, suspend: bool) -> None:  # noqa: FBT001 - an example's
     """Whatever was found: written, read and computed again it is equal, and Ready sums up the rest."""
-    clinic = site(suspend=suspend)
-    known = Known(clinic).key(version=version)
-    if checked:
-        known = known.check(key=problem(key) if key else None, access=problem(access) if access else None)
-        last = run(at=NOW - timedelta(minutes=minutes), trigger=trigger)
-        known = known.sync(problem=problem(sync) if sync else None, last_full=last, last_trigger=trigger)
-    seen = Observation(known.facts, findings=[Finding(Reason.SITE_NUMBER_TAKEN, "taken")] if taken else [])
-    first = next_status(clinic, PLATFORM, seen, now=NOW)
+    seen = data.draw(observations(site(suspend=suspend)))
+    first = next_status(site(suspend=suspend), PLATFORM, seen, now=NOW)
     again = site(suspend=suspend, status=read_status(as_stored(first)))
     said = {c.type: c for c in first.conditions}
-    checks = [c for c in first.conditions[3:]]
-    first_wrong = next((c for c in checks if c.status != "True"), None)
+    wrong = next((c for c in first.conditions[3:] if c.status != "True"), None)
 
     assert next_status(again, PLATFORM, seen, now=NOW + timedelta(seconds=1)) == first
-    assert (said[ConditionType.READY].status == "True") == (first_wrong is None and not suspend)
+    assert (said[ConditionType.READY].status == "True") == (wrong is None and not suspend)
     assert not (said[ConditionType.STALLED].status == said[ConditionType.RECONCILING].status == "True")
-    assert first.summary == (Reason.SUSPENDED if suspend else first_wrong.reason if first_wrong else Reason.SITE_READY)
+    assert first.summary == (Reason.SUSPENDED if suspend else wrong.reason if wrong else Reason.SITE_READY)

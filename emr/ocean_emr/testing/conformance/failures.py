@@ -65,12 +65,13 @@ async def a_login_refused_midway_is_noticed(rig: Rig) -> None:
 
 
 async def a_missing_right_is_not_an_empty_answer(rig: Rig) -> None:
-    """Neither a free day nor a missing patient, and the connection is not reported as good."""
-    rig.hold(_clinic())
-    for operation in (Operation.CHECK_CONNECTION, Operation.LIST_APPOINTMENTS, Operation.GET_PATIENT):
-        async with asking(rig, operation) as adapter:
-            rig.suffer(Trouble.RIGHT_MISSING)
-            await _fails(adapter, operation, EmrPermissionDeniedError)
+    """Neither a free day, booked or not, nor a missing patient; and the connection is not reported as good."""
+    for clinic in (_clinic(), Clinic()):
+        rig.hold(clinic)
+        for operation in (Operation.CHECK_CONNECTION, Operation.LIST_APPOINTMENTS, Operation.GET_PATIENT):
+            async with asking(rig, operation) as adapter:
+                rig.suffer(Trouble.RIGHT_MISSING)
+                await _fails(adapter, operation, EmrPermissionDeniedError)
 
 
 async def a_web_page_is_no_answer(rig: Rig) -> None:

@@ -72,6 +72,8 @@ class FaultKind(StrEnum):
     CLOCKS_WITH_AM_PM = "clocks-am-pm"
     DAYS_WITH_TIME = "days-iso-datetime"
     DAYS_UNKNOWN = "days-unknown-shape"
+    ROW_SPOILED = "one-row-empty"
+    """The last row of each list of bookings says nothing."""
     CAPPED = "lists-capped-at-50"
     """Nobody is told that a list was longer."""
     CAPPED_AND_TOLD = "lists-capped-at-50-with-total"

@@ -109,7 +109,7 @@ class Services:
             return _masked()
         # MySQL compares the text column with numbers, so "0102" is 102 and "12A" is 12.
         rows = self._booked(start, end, lambda row: _leading_number(row.provider_no) in wanted)
-        if self._lacks(FaultKind.NO_APPOINTMENT_RIGHT) or (rows and self._profile is Profile.OPEN_O_2026):
+        if self._holds(FaultKind.NO_APPOINTMENT_RIGHT) or (rows and self._profile is Profile.OPEN_O_2026):
             return _masked()
         return self._list("appointmentExt", rows, self._write.day_item)
 
@@ -123,7 +123,7 @@ class Services:
         return self._list("ProviderPeriodApps", rows, self._write.listed_item)
 
     def _appointment(self, call: Call) -> Response:
-        if self._lacks(FaultKind.NO_APPOINTMENT_RIGHT):
+        if self._holds(FaultKind.NO_APPOINTMENT_RIGHT):
             return crash("java.lang.RuntimeException: Access Denied")
         row = self._clinic.appointments.get(orjson.loads(call.body)["id"])
         if row is None:
@@ -132,13 +132,13 @@ class Services:
         return json_answer({"appointment": self._write.detail(row, self._patient_of(row))})
 
     def _history(self, _call: Call, demographic: str) -> Response:
-        if self._lacks(FaultKind.NO_APPOINTMENT_RIGHT):
+        if self._holds(FaultKind.NO_APPOINTMENT_RIGHT):
             return crash("java.lang.RuntimeException: Access Denied")
         rows = [row for row in self._clinic.appointments.values() if row.demographic_no == int(demographic)]
         return json_answer({"appointments": [self._write.detail(row, None) for row in rows]})
 
     def _demographic(self, call: Call, number: str) -> Response:
-        if self._lacks(FaultKind.NO_DEMOGRAPHIC_RIGHT):
+        if self._holds(FaultKind.NO_DEMOGRAPHIC_RIGHT):
             return crash("java.lang.RuntimeException: missing required sec object (_demographic)")
         wanted = int(number)
         row = self._clinic.patients.get(wanted)
@@ -150,13 +150,13 @@ class Services:
         return json_answer(self._write.chart(row))
 
     def _missing(self) -> Response:
-        if self._lacks(FaultKind.MISSING_IS_NULL):
+        if self._holds(FaultKind.MISSING_IS_NULL):
             return json_answer(None)
-        if self._lacks(FaultKind.MISSING_IS_404):
+        if self._holds(FaultKind.MISSING_IS_404):
             return page("HTTP Status 404", "Not Found", 404)
         return Response(status_code=204)
 
-    def _lacks(self, condition: FaultKind) -> bool:
+    def _holds(self, condition: FaultKind) -> bool:
         return self._faults.condition(condition) is not None
 
     def _shown(self, provider_no: str) -> bool:
@@ -177,9 +177,11 @@ class Services:
         rows: list[SimAppointment],
         write: Callable[[SimAppointment, SimPatient | None], dict[str, Any]],
     ) -> Response:
-        told = self._lacks(FaultKind.CAPPED_AND_TOLD)
-        kept: Iterable[SimAppointment] = rows[:_CAP] if told or self._lacks(FaultKind.CAPPED) else rows
+        told = self._holds(FaultKind.CAPPED_AND_TOLD)
+        kept: Iterable[SimAppointment] = rows[:_CAP] if told or self._holds(FaultKind.CAPPED) else rows
         items = [write(row, self._patient_of(row)) for row in kept]
+        if items and self._holds(FaultKind.ROW_SPOILED):
+            items[-1] = {}
         for row in kept:
             self._ledger.shown[f"appointment {row.no}"] += 1
         wrapper: dict[str, Any] = {"offset": 0, "limit": 0, "total": len(rows) if told else 0, "timestamp": 0}

@@ -57,7 +57,7 @@ class Storage {
         // EMRs delete charts that appointments still point to, and hide people who are named in them.
         settings.setEnforceReferentialIntegrityOnDelete(false);
         settings.setEnforceReferentialIntegrityOnWrite(false);
-        // EMRs have numbers for ids.
+        // EMRs have numbers for ids, so the server's own must look different.
         settings.setResourceClientIdStrategy(JpaStorageSettings.ClientIdStrategyEnum.ANY);
         settings.setResourceServerIdStrategy(JpaStorageSettings.IdStrategyEnum.UUID);
         settings.setHibernateSearchIndexFullText(false);

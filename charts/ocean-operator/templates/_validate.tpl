@@ -1,0 +1,28 @@
+{{/* What the values' schema cannot say. Rendered by the operator's Deployment, so by every installation. */}}
+{{- define "ocean.validate" -}}
+{{- $v := .Values -}}
+{{- if and $v.vault.address $v.openbao.embedded.enabled -}}
+{{- fail "vault.address and openbao.embedded.enabled: set one of them, not both" -}}
+{{- end -}}
+{{- if and $v.database.host $v.postgresql.embedded.enabled -}}
+{{- fail "database.host and postgresql.embedded.enabled: set one of them, not both" -}}
+{{- end -}}
+{{- $vault := include "ocean.vaultAddress" . -}}
+{{- $database := include "ocean.databaseHost" . -}}
+{{- if and $vault (not $database) -}}
+{{- fail "A Vault is declared, but no database: set database.host, or postgresql.embedded.enabled to try things out" -}}
+{{- end -}}
+{{- if and $database (not $vault) -}}
+{{- fail "A database is declared, but no Vault: set vault.address, or openbao.embedded.enabled to try things out" -}}
+{{- end -}}
+{{- $own := and $v.openbao.embedded.enabled (not $v.postgresql.embedded.enabled) -}}
+{{- if and $own (not $v.database.vaultPasswordSecret) -}}
+{{- fail "openbao.embedded.enabled with a PostgreSQL of your own: set database.vaultPasswordSecret" -}}
+{{- end -}}
+{{- if and $v.database.vaultPasswordSecret (not $own) -}}
+{{- fail "database.vaultPasswordSecret is only for openbao.embedded.enabled with a PostgreSQL of your own: leave it empty" -}}
+{{- end -}}
+{{- if and $v.keyIntake.allNamespaces $v.keyIntake.namespaces -}}
+{{- fail "keyIntake.allNamespaces and keyIntake.namespaces: set one of them, not both" -}}
+{{- end -}}
+{{- end }}

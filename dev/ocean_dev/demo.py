@@ -1,0 +1,253 @@
+"""`make demo`: the chart, three simulators and the clinics of examples/, until the appointments are at Ocean."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import typer
+import yaml
+
+from ocean_api import names
+from ocean_api.sek import generate
+from ocean_dev import images
+from ocean_dev.certificates import Authority
+from ocean_dev.cluster import PodCluster
+from ocean_dev.errors import DevError
+from ocean_dev.existing import ExistingCluster
+from ocean_dev.existing import is_chosen as existing_is_chosen
+from ocean_dev.node import NodeCluster
+from ocean_dev.paths import DEV, REPOSITORY
+from ocean_dev.progress import say, step
+
+SYSTEM: Final = "ocean-system"
+SIMULATORS: Final = "ocean-demo"
+CLINICS: Final = "clinics"
+EXAMPLES: Final = ("oscar-pro", "fhir", "non-integrated", "refused-credential")
+
+_OSCAR = {
+    "consumerKey": "demo-consumer",
+    "consumerSecret": "demo-consumer-secret",
+    "token": "demo-token",
+    "tokenSecret": "demo-token-secret",
+}
+_EMR_CREDENTIALS: Final[Mapping[str, Mapping[str, str]]] = {
+    "maple-family": _OSCAR,
+    "cedar-health": {"clientId": "demo-client", "clientSecret": "demo-client-secret"},
+    "willow-walk-in": {**_OSCAR, "token": "withdrawn-token"},
+}
+"""What the simulated EMRs know, for patients who do not exist; the last clinic's token was withdrawn."""
+
+_EXPECTED: Final = {
+    "maple-family": "SiteReady",
+    "cedar-health": "SiteReady",
+    "birch-counselling": "SiteReady",
+    "willow-walk-in": "EmrAuthRefused",
+}
+_PATIENCE_SECONDS: Final = 300
+
+
+def run() -> None:
+    """Show the main job, from nothing to appointments at Ocean. Running it again is quick and changes nothing."""
+    cluster = _cluster()
+    image = _images(cluster)
+    _install(cluster, image)
+    _simulators(cluster, image)
+    _clinics(cluster)
+    with step("waiting for the clinics", lambda: ", ".join(f"{k} {v or '…'}" for k, v in _reasons(cluster).items())):
+        _await(lambda: _reasons(cluster) == _EXPECTED, "the clinics did not come to the states they should")
+    _show(cluster)
+
+
+def _cluster() -> PodCluster:
+    if existing_is_chosen():
+        cluster = ExistingCluster()
+        cluster.check()
+        return cluster
+    with step("starting Kubernetes"):
+        return NodeCluster.up(durable=False)
+
+
+def _images(cluster: PodCluster) -> str:
+    """Build and load the images, unless IMAGE names one that the cluster can pull. Returns the product's."""
+    given = os.environ.get("IMAGE", "")
+    if given:
+        return given
+    for recipe in images.ALL:
+        cluster.load_image(images.build(recipe.file, recipe.tag))
+    return images.ALL[0].tag
+
+
+def _install(cluster: PodCluster, image: str) -> None:
+    _namespace(cluster, SYSTEM, "restricted")
+    _namespace(cluster, CLINICS, "restricted")
+    repository, _, tag = image.rpartition(":")
+    with step("installing the chart"):
+        cluster.helm(
+            "upgrade",
+            "--install",
+            "ocean",
+            str(REPOSITORY / "charts" / "ocean-operator"),
+            f"--namespace={SYSTEM}",
+            f"--values={DEV / 'demo' / 'values.yaml'}",
+            f"--set=image.repository={repository}",
+            f"--set=image.tag={tag}",
+            # What the image is, so that another one under the same tag replaces the pods.
+            f"--set-string=podAnnotations.demo-image={_digest(image)}",
+        )
+    with step("waiting for the operator"):
+        cluster.kubectl("rollout", "status", "--namespace", SYSTEM, "deployment", "--timeout=240s")
+
+
+def _digest(image: str) -> str:
+    return images.built(image).digest[-24:] if not os.environ.get("IMAGE") else image
+
+
+def _simulators(cluster: PodCluster, image: str) -> None:
+    _namespace(cluster, SIMULATORS, "restricted")
+    if not _secret(cluster, SIMULATORS, "simulators-tls"):
+        authority = Authority.create()
+        hosts = [f"{name}.{SIMULATORS}.svc.cluster.local" for name in ("ocean", "oscar", "fhir")]
+        pair = authority.issue(hosts[0], addresses=hosts)
+        files = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority.pair.certificate}
+        _create_secret(cluster, SIMULATORS, "simulators-tls", {name: text.decode() for name, text in files.items()})
+    if not _secret(cluster, SIMULATORS, "ocean-sites"):
+        sites = [_ocean_site(example) for example in EXAMPLES]
+        _create_secret(cluster, SIMULATORS, "ocean-sites", {"sites.json": json.dumps({"sites": sites})})
+    text = (DEV / "demo" / "simulators.yaml").read_text().replace("IMAGE", image)
+    with step("starting the simulators of Ocean and two EMRs"):
+        cluster.kubectl("apply", "--filename=-", input=text)
+        cluster.kubectl("rollout", "status", "--namespace", SIMULATORS, "deployment", "--timeout=180s")
+
+
+def _ocean_site(example: str) -> dict[str, str | None]:
+    """What the simulated Ocean knows of a clinic. A key that is to be generated is one it has not been told."""
+    spec = _example(example)["spec"]
+    number = spec["siteNumber"]
+    return {
+        "siteNum": number,
+        "siteKey": f"site-key-{number}",
+        "siteCredential": f"site-credential-{number}",
+        "clientId": f"client-{number}",
+        "clientSecret": f"client-secret-{number}",
+        "sharedEncryptionKey": generate() if spec["key"]["source"] == "Secret" else None,
+    }
+
+
+def _clinics(cluster: PodCluster) -> None:
+    """Hand over credentials and keys as a person would, and apply the examples."""
+    authority = _secret(cluster, SIMULATORS, "simulators-tls")["ca.crt"]
+    sites = {s["siteNum"]: s for s in json.loads(_secret(cluster, SIMULATORS, "ocean-sites")["sites.json"])["sites"]}
+    known = _reasons(cluster)
+    for example in EXAMPLES:
+        body = _example(example)
+        name, spec = body["metadata"]["name"], body["spec"]
+        site = sites[spec["siteNumber"]]
+        spec["ocean"]["caBundle"] = authority
+        for block in ("oscarPro", "fhir"):
+            if block in spec["emr"]:
+                spec["emr"][block]["caBundle"] = authority
+        if name not in known:
+            _credentials(cluster, name, spec, site)
+        cluster.kubectl("apply", "--server-side", "--field-manager=demo", "--filename=-", input=yaml.safe_dump(body))
+        say(f"applied examples/{example}.yaml")
+
+
+def _credentials(cluster: PodCluster, name: str, spec: Mapping[str, Any], site: Mapping[str, str]) -> None:
+    _create_secret(
+        cluster, CLINICS, f"{name}-ocean", {"siteKey": site["siteKey"], "siteCredential": site["siteCredential"]}
+    )
+    if name in _EMR_CREDENTIALS:
+        _create_secret(cluster, CLINICS, f"{name}-emr", _EMR_CREDENTIALS[name])
+    if spec["key"]["source"] == "Secret":
+        label = {names.KEY_INTAKE_LABEL: "true"}
+        secret = {names.KEY_INTAKE_FIELD: site["sharedEncryptionKey"]}
+        _create_secret(cluster, CLINICS, spec["key"]["secretName"], secret, labels=label)
+
+
+def _example(name: str) -> dict[str, Any]:
+    body: dict[str, Any] = yaml.safe_load((REPOSITORY / "examples" / f"{name}.yaml").read_text())
+    return body
+
+
+def _reasons(cluster: PodCluster) -> dict[str, str]:
+    """Each clinic's reason, as `kubectl get` shows it."""
+    listed = json.loads(cluster.kubectl("get", names.PLURAL, "--namespace", CLINICS, "--output=json"))
+    return {item["metadata"]["name"]: item.get("status", {}).get("summary", "") for item in listed["items"]}
+
+
+def _show(cluster: PodCluster) -> None:
+    """What a person sees: the clinics, one of them closely, and the patients at Ocean."""
+    _print("kubectl get oceansites -n clinics", cluster.kubectl("get", names.PLURAL, "--namespace", CLINICS))
+    _print(
+        "kubectl describe oceansite willow-walk-in -n clinics",
+        cluster.kubectl("describe", "oceansite", "willow-walk-in", "--namespace", CLINICS),
+    )
+    for name in ("maple-family", "cedar-health"):
+        spec = json.loads(cluster.kubectl("get", "oceansite", name, "--namespace", CLINICS, "--output=json"))["spec"]
+        patients = _at_ocean(cluster, spec["siteNumber"], "patients")
+        appointments = _at_ocean(cluster, spec["siteNumber"], "appointments")
+        people = [patient["content"]["demographics"] for patient in patients]
+        lines = sorted(f"{p['surname']}, {p['firstName']}, born {p['birthDate']}" for p in people)
+        shown = "\n".join([*lines[:8], f"… {len(lines)} patients, {len(appointments)} appointments"])
+        _print(f"at Ocean's simulator: patients of {spec['displayName']} (site {spec['siteNumber']})", shown)
+    say("`make down` removes all of it")
+
+
+def _at_ocean(cluster: PodCluster, number: str, what: str) -> list[dict[str, Any]]:
+    """What the simulated Ocean has of a site, decrypted with the key it knows."""
+    path = f"/api/v1/namespaces/{SIMULATORS}/services/https:ocean:8443/proxy/_sim/sites/{number}/{what}"
+    found: list[dict[str, Any]] = json.loads(cluster.kubectl("get", "--raw", path))[what]
+    return found
+
+
+def _print(title: str, text: str) -> None:
+    typer.secho(f"\n$ {title}" if title.startswith("kubectl") else f"\n{title}", bold=True)
+    typer.echo(text.rstrip())
+
+
+def _namespace(cluster: PodCluster, name: str, level: str) -> None:
+    body = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": level}},
+    }
+    cluster.kubectl("apply", "--server-side", "--field-manager=demo", "--filename=-", input=json.dumps(body))
+
+
+def _secret(cluster: PodCluster, namespace: str, name: str) -> dict[str, str]:
+    """A Secret's fields; empty when there is none."""
+    text = cluster.kubectl("get", "secret", name, "--namespace", namespace, "--ignore-not-found", "--output=json")
+    data = json.loads(text).get("data", {}) if text else {}
+    return {field: base64.b64decode(value).decode() for field, value in data.items()}
+
+
+def _create_secret(
+    cluster: PodCluster,
+    namespace: str,
+    name: str,
+    fields: Mapping[str, str],
+    *,
+    labels: Mapping[str, str] | None = None,
+) -> None:
+    """As `kubectl create secret generic`: without the annotation that `apply` would leave."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(labels or {})},
+        "stringData": dict(fields),
+    }
+    cluster.kubectl("delete", "secret", name, "--namespace", namespace, "--ignore-not-found")
+    cluster.kubectl("create", "--filename=-", input=json.dumps(body))
+
+
+def _await(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise DevError(f"{what} within {_PATIENCE_SECONDS} s: `kubectl describe oceansites -n {CLINICS}` says why.")
+        time.sleep(1)
