@@ -31,7 +31,8 @@ class ApiModel(BaseModel):
 
 @lru_cache(maxsize=1)
 def _known_zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
+    # A machine's own zone files also hold names that mean something else on every machine, or nothing.
+    return frozenset(zoneinfo.available_timezones()) - {"localtime", "Factory", "posixrules"}
 
 
 def _known_zone(name: str) -> str:

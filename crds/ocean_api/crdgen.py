@@ -91,7 +91,16 @@ def crd() -> dict[str, Any]:
 def crd_yaml() -> str:
     """The CRD as the file `crds/oceansites.yaml` holds it."""
     head = "# Generated from crds/ocean_api by `make generate`. Do not edit.\n"
-    return head + yaml.safe_dump(crd(), sort_keys=False, width=110, allow_unicode=True)
+    return head + yaml.dump(crd(), Dumper=_Plain, sort_keys=False, width=110, allow_unicode=True)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes everything where it belongs: not every tool that reads a CRD follows YAML's anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Always."""
+        del data
+        return True
 
 
 if __name__ == "__main__":

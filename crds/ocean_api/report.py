@@ -104,17 +104,23 @@ class SyncReport(ApiModel):
     last_full: Run | None = None
     """The last full run that succeeded."""
     last_trigger: Trigger | None = None
-    """Why the last finished run ran, whatever its outcome."""
+    """Why the last run that succeeded ran."""
     window: str = ""
     """Digest of the settings (days, providers, EMR, key) that the last successful full run was made under."""
     problem: Problem | None = None
-    """Why the last run failed or was not complete; none after a complete one."""
+    """Why the last run failed or what it could not do; none after a complete one."""
     refused: str = ""
-    """Keyed digest of the credentials that were refused; while the Secret still holds them, nobody is called."""
+    """Keyed digest of the credentials that were refused, and of where; while they stay so, nobody is called."""
+    refusal: Problem | None = None
+    """How they were refused."""
     held: int = 0
     """How many removals the last full run held back; the next full run that agrees makes them."""
+    held_by: str = ""
+    """Id of that full run: only what it missed can be agreed on."""
+    key: str = ""
+    """Name (fingerprint and version) of the key under which it is remembered what Ocean was told."""
     handled: tuple[str, ...] = ()
-    """The last few run tokens this site's processes have answered, oldest first."""
+    """The last few run tokens whose runs came to their end, oldest first."""
 
 
 class CheckReport(ApiModel):
@@ -133,7 +139,7 @@ class CheckReport(ApiModel):
     access: Problem | None = None
     """Why Ocean's or the EMR's credentials are not accepted."""
     refused: str = ""
-    """Keyed digest of the credentials that were refused; while the Secret still holds them, nobody is called."""
+    """Keyed digest of the credentials that were refused, and of where; while they stay so, nobody is called."""
     providers: tuple[ProviderName, ...] = ()
     """Those the EMR shows, in the EMR's order, at most 500."""
     interface: str = ""

@@ -34,7 +34,7 @@ def wait_until(
     ready: Callable[[], bool],
     *,
     what: str,
-    seconds: float = 60,
+    seconds: float = 120,
     given_up: Callable[[], str | None] = lambda: None,
 ) -> None:
     """Return as soon as `ready` says so.

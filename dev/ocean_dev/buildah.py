@@ -71,8 +71,9 @@ class Buildah:
         return self._run(
             *("build", "--quiet", "--layers", "--force-rm", "--pull=never"),
             *("--isolation", "chroot", "--network", "host", "--volume", shared),
-            *("--ignorefile", _IGNORED),
-            *(*values, "--file", file, "--tag", tag, context),
+            *("--ignorefile", str(_IGNORED)),
+            *values,
+            *("--file", str(file), "--tag", tag, str(context)),
         ).strip()
 
     def save(self, name: str, archive: Path) -> None:

@@ -21,7 +21,6 @@ def run(
     stdin: str | None = None,
     env: Mapping[str, str] | None = None,
     folder: Path | None = None,
-    timeout: float | None = None,
     locks: Sequence[int] = (),
 ) -> str:
     """What `command` printed.
@@ -31,12 +30,11 @@ def run(
         stdin: Fed to the program; without it the program reads nothing.
         env: Added to our own environment.
         folder: Where to run it.
-        timeout: Seconds after which it is killed.
         locks: Open files it inherits. A lock on one is held until it and all that it started have ended,
             even when we are killed before.
 
     Raises:
-        CommandError: It could not be started, took too long, or ended with another status than 0.
+        CommandError: It could not be started, or ended with another status than 0.
     """
     words = [str(word) for word in command]
     try:
@@ -45,7 +43,6 @@ def run(
             input=stdin if stdin is not None else "",
             env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}", **(env or {})},
             cwd=folder,
-            timeout=timeout,
             pass_fds=locks,
             capture_output=True,
             text=True,
@@ -53,8 +50,6 @@ def run(
         )
     except FileNotFoundError as error:
         raise CommandError(f"`{words[0]}` is not installed or not executable.") from error
-    except subprocess.TimeoutExpired as error:
-        raise CommandError(f"`{' '.join(words)}` was stopped after {timeout} seconds.") from error
     if done.returncode:
         said = f"{done.stdout}{done.stderr}".strip()[-_LAST_CHARACTERS:]
         raise CommandError(f"`{' '.join(words)}` ended with status {done.returncode}:\n{said}")

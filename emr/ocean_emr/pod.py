@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,20 +14,17 @@ from typing import Final
 import orjson
 
 from ocean_api import names
-from ocean_api.reasons import EXPLANATIONS, Reason
+from ocean_api.reasons import Reason
 from ocean_api.report import Problem
 from ocean_api.settings import SiteSettings
 from ocean_api.v1alpha1.spec import EmrType, OceanSiteSpec
 from ocean_emr.envelope import DataKey
-from ocean_emr.errors import EmrError
 from ocean_emr.ocean.client import OceanAccess
-from ocean_emr.ocean.errors import OceanError
 from ocean_emr.ocean.login import ClientCredentials, SiteCredential
-from ocean_emr.store.errors import StoreError
-from ocean_emr.vault.errors import VaultError
-
-KNOWN_ERRORS: Final = (EmrError, OceanError, StoreError, VaultError)
-"""Errors whose text is made by us and safe to show."""
+from ocean_emr.problems import CredentialsError
+from ocean_emr.store import data_keys
+from ocean_emr.vault.access import SiteAccess
+from ocean_emr.vault.client import StoredKey
 
 _EMR_FIELDS: Final[Mapping[EmrType, Sequence[str]]] = {
     EmrType.OSCAR_PRO: ("consumerKey", "consumerSecret", "token", "tokenSecret"),
@@ -32,14 +32,6 @@ _EMR_FIELDS: Final[Mapping[EmrType, Sequence[str]]] = {
     EmrType.NONE: (),
 }
 _OCEAN_FIELDS: Final = (("siteKey", "siteCredential"), ("clientId", "clientSecret"))
-
-
-class CredentialsError(Exception):
-    """A Secret that the spec names is missing or incomplete. The text names fields, never what they hold."""
-
-    def __init__(self, reason: Reason, what: str) -> None:
-        super().__init__(f"{what} {EXPLANATIONS[reason].remedy}")
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +44,10 @@ class Credentials:
     def __repr__(self) -> str:
         return "Credentials(<hidden>)"
 
-    def digest(self, key: DataKey) -> str:
-        """Tells whether the credentials are the same as before, to nobody but us."""
-        content = orjson.dumps([dict(self.ocean), dict(self.emr)], option=orjson.OPT_SORT_KEYS)
+    def digest(self, spec: OceanSiteSpec, key: DataKey) -> str:
+        """Tells, to nobody but us, whether the same credentials would be shown at the same addresses as before."""
+        where = [spec.ocean.model_dump(mode="json"), spec.emr.model_dump(mode="json")]
+        content = orjson.dumps([dict(self.ocean), dict(self.emr), *where], option=orjson.OPT_SORT_KEYS)
         return key.digest(b"credentials:" + content).hex()[:32]
 
 
@@ -98,6 +91,23 @@ def read_credentials(spec: OceanSiteSpec, places: Places) -> Credentials:
     return Credentials(ocean, emr)
 
 
+def _read(folder: Path, secret: str) -> dict[str, str]:
+    """Each field of a mounted Secret, without blanks and line ends around it. One that is no text counts as empty."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else ()
+    # The kubelet keeps the files themselves in folders whose names begin with two dots.
+    fields = {path.name: _text(path.read_bytes()) for path in paths if path.is_file() and path.name[0] != "."}
+    if not fields:
+        raise CredentialsError(Reason.CREDENTIALS_SECRET_MISSING, f"Secret {secret} is not there, or empty.")
+    return fields
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode().strip()
+    except UnicodeDecodeError:
+        return ""
+
+
 def ocean_access(spec: OceanSiteSpec, credentials: Credentials) -> OceanAccess:
     """How to reach the clinic's Ocean. Key and credential of the site come before a client's."""
     given = credentials.ocean
@@ -109,34 +119,38 @@ def ocean_access(spec: OceanSiteSpec, credentials: Credentials) -> OceanAccess:
     return OceanAccess(spec.ocean.url, spec.site_number, login, spec.ocean.ca_bundle)
 
 
-def _read(folder: Path, secret: str) -> dict[str, str]:
-    """Each field of a mounted Secret. A file that is no text counts as empty; a trailing line end is an editor's."""
-    files = (
-        [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-        if folder.is_dir()
-        else []
-    )
-    if not files:
-        raise CredentialsError(Reason.CREDENTIALS_SECRET_MISSING, f"Secret {secret} is not there, or empty.")
-    return {path.name: path.read_bytes().decode(errors="ignore").strip("\r\n") for path in files}
+def key_name(stored: StoredKey) -> str:
+    """A name for exactly this key. The fingerprint alone is not: it stays when somebody puts another key over it."""
+    return f"{stored.fingerprint}/{stored.version}"
 
 
-def problem_of(error: Exception, at: datetime) -> Problem:
-    """`error` in words that are safe to show, with the remedy."""
-    if isinstance(error, EmrError | OceanError):
-        return Problem(reason=error.reason, message=f"{error.safe_message} {error.remedy}"[:1024], at=at)
-    if isinstance(error, CredentialsError):
-        return Problem(reason=error.reason, message=str(error)[:1024], at=at)
-    if isinstance(error, StoreError | VaultError):
-        return Problem(reason=error.reason, message=f"{error} {EXPLANATIONS[error.reason].remedy}"[:1024], at=at)
-    said = f"{type(error).__name__}. {EXPLANATIONS[Reason.INTERNAL_ERROR].remedy}"
-    return Problem(reason=Reason.INTERNAL_ERROR, message=said, at=at)
+async def open_data_key(access: SiteAccess, stored: StoredKey) -> DataKey:
+    """The key that seals the clinic's rows: the one kept for `stored`, or a new one.
+
+    Raises:
+        StoreError: As listed in `store/errors.py`, without those of leases.
+        StoredDataUnreadableError: What is kept does not open.
+    """
+    fresh, name = DataKey.new(), key_name(stored)
+    wrapped = fresh.wrap(stored.key, fingerprint=name, site=access.site)
+    async with access.database.transaction() as transaction:
+        kept = await data_keys.put(transaction, site=access.site, sek_fingerprint=name, envelope=wrapped)
+    return fresh if kept == wrapped else DataKey.unwrap(kept, stored.key, site=access.site)
+
+
+def stop_when_told() -> None:
+    """Have SIGTERM cancel the current task. A container's first process would otherwise not even notice it."""
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("There is no task to stop.")
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def say_farewell(problem: Problem, places: Places) -> None:
     """Leave `problem` where Kubernetes shows it: the only way when the database cannot be reached."""
     if places.farewell.exists():
-        places.farewell.write_text(problem.model_dump_json(by_alias=True))
+        with contextlib.suppress(OSError):
+            places.farewell.write_text(problem.model_dump_json(by_alias=True))
 
 
 def utc_now() -> datetime:

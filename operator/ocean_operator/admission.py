@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 async def review(request: dict[str, Any], cluster: Cluster, rules: AddressRules) -> dict[str, Any]:
     """The AdmissionReview that answers `request` (admission.k8s.io/v1). Raises ClusterError when nobody can tell."""
     asked = request["request"]
-    problems, warnings = await _judge(asked["object"], cluster, rules)
+    problems, warnings = await _judge(asked, cluster, rules)
     response: dict[str, Any] = {"uid": asked["uid"], "allowed": not problems}
     if problems:
         response["status"] = {"code": _FORBIDDEN, "reason": "Invalid", "message": "; ".join(problems)}
@@ -36,18 +36,21 @@ async def review(request: dict[str, Any], cluster: Cluster, rules: AddressRules)
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
 
 
-async def _judge(body: dict[str, Any], cluster: Cluster, rules: AddressRules) -> tuple[list[str], tuple[str, ...]]:
-    key = SiteKey(body["metadata"]["namespace"], body["metadata"]["name"])
+async def _judge(asked: dict[str, Any], cluster: Cluster, rules: AddressRules) -> tuple[list[str], tuple[str, ...]]:
+    body = asked["object"]
+    # An object made with `generateName` has no name yet.
+    key = SiteKey(body["metadata"]["namespace"], body["metadata"].get("name", ""))
     try:
         spec = OceanSiteSpec.model_validate(body.get("spec") or {})
     except pydantic.ValidationError as error:
         return [in_words(error)], ()
-    others = await cluster.find(names.KIND, field_selector=f"spec.siteNumber={spec.site_number}")
-    holders = tuple(
-        holder
-        for other in others
-        if (holder := SiteKey(other["metadata"]["namespace"], other["metadata"]["name"])) != key
-    )
-    neighbours = Neighbours({spec.site_number: holders})
+    neighbours = Neighbours() if asked["operation"] == "UPDATE" else await _others(key, spec.site_number, cluster)
     problems = [f.message for f in findings(key, spec, rules=rules, neighbours=neighbours)]
     return problems, () if problems else warnings_for(spec)
+
+
+async def _others(key: SiteKey, site_number: str, cluster: Cluster) -> Neighbours:
+    """Who has the number already. Asked only for a new site: a site's own number never changes."""
+    found = await cluster.find(names.KIND, field_selector=f"spec.siteNumber={site_number}")
+    keys = (SiteKey(other["metadata"]["namespace"], other["metadata"]["name"]) for other in found)
+    return Neighbours({site_number: tuple(other for other in keys if other != key)})

@@ -68,16 +68,20 @@ async def audit_watches(cluster: Cluster, observed: Observed, health: Health, *,
 
 async def audit_once(cluster: Cluster, observed: Observed, *, grace_seconds: float) -> dict[str, int]:
     """Objects wrongly known, by kind. Takes `grace_seconds`, so that events under way can arrive."""
-    listings = {kind: await cluster.versions(kind, selector=OURS) for kind in WATCHED_CHILDREN}
-    listings[names.KIND] = await cluster.versions(names.KIND)
-    suspects = {kind: losses(observed.versions(kind), *listing) for kind, listing in listings.items()}
-    if any(suspects.values()):
-        await asyncio.sleep(grace_seconds)
+    suspects = {kind: await _compare(kind, cluster, observed) for kind in (names.KIND, *WATCHED_CHILDREN)}
+    if not any(suspects.values()):
+        return {}
+    await asyncio.sleep(grace_seconds)
     wrong: dict[str, int] = {}
-    for kind, listing in listings.items():
-        still = suspects[kind] & losses(observed.versions(kind), *listing)
+    for kind in (kind for kind, objects in suspects.items() if objects):
+        still = suspects[kind] & await _compare(kind, cluster, observed)
         if still:
             wrong[kind] = len(still)
             WATCH_LOSSES.labels(kind).inc(len(still))
             log.error("a watch has gone silent", kind=kind, objects=len(still))
     return wrong
+
+
+async def _compare(kind: str, cluster: Cluster, observed: Observed) -> set[Name]:
+    listing = await cluster.versions(kind, selector="" if kind == names.KIND else OURS)
+    return losses(observed.versions(kind), *listing)

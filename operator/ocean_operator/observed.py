@@ -6,6 +6,7 @@ versions of one resource can be compared as numbers (Kubernetes, "Resource versi
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from ocean_operator.core.plan import ChildId, ObservedChild, child_id, live_dige
 from ocean_operator.core.site import Manifest, Site, SiteKey, read_site
 from ocean_operator.core.validate import Neighbours
 
+_REMEMBERED_DEAD: Final = 4096
 _NOTHING: Final[Mapping[ChildId, ObservedChild]] = {}
 
 
@@ -26,6 +28,8 @@ class Observed:
         self._recorded: dict[SiteKey, dict[ChildId, str]] = {}
         self._numbers: dict[str, set[SiteKey]] = {}
         self._pods: dict[SiteKey, dict[str, str]] = {}
+        self._gone: deque[str] = deque(maxlen=_REMEMBERED_DEAD)
+        """uids of what was deleted last: a late answer must not bring it back."""
 
     # Sites
 
@@ -41,7 +45,7 @@ class Observed:
         """Take news of a site; False when it is old, or nothing but our own status."""
         site = read_site(body)
         before = self._sites.get(site.key)
-        if before and before.resource_version >= site.resource_version:
+        if site.uid in self._gone or (before and before.resource_version >= site.resource_version):
             return False
         self._sites[site.key] = site
         if before and before.uid != site.uid:
@@ -52,6 +56,7 @@ class Observed:
     def lost_site(self, key: SiteKey, uid: str) -> tuple[SiteKey, ...]:
         """A site is gone. Returns the clinics that had been refused its site number."""
         site = self._sites.get(key)
+        self._gone.append(uid)
         if site is None or site.uid != uid:
             return ()
         del self._sites[key]
@@ -90,11 +95,11 @@ class Observed:
     def saw_child(self, body: Manifest, key: SiteKey) -> bool:
         """Take news of a child; False when it is old, or changed nothing that decisions look at."""
         ident, child = child_id(body), _read_child(body)
-        children = self._children.setdefault(key, {})
+        children = self._children.get(key, {})
         before = children.get(ident)
-        if before and before.resource_version >= child.resource_version:
+        if child.uid in self._gone or (before and before.resource_version >= child.resource_version):
             return False
-        children[ident] = child
+        self._children.setdefault(key, {})[ident] = child
         return before is None or _meaning(before) != _meaning(child)
 
     def wrote_child(self, body: Manifest, key: SiteKey) -> None:
@@ -104,6 +109,7 @@ class Observed:
 
     def lost_child(self, ident: ChildId, uid: str, key: SiteKey) -> bool:
         """A child is gone; False when another with its name stands there already."""
+        self._gone.append(uid)
         children = self._children.get(key, {})
         if ident not in children or children[ident].uid != uid:
             return False

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ocean_operator.core.validate import AddressRules
+
 
 class OperatorSettings(BaseSettings):
     """How this installation is set up. Durations carry their unit in the name."""
@@ -88,7 +90,10 @@ class OperatorSettings(BaseSettings):
         return json.loads(value) if isinstance(value, str) and value else value or ()
 
     @model_validator(mode="after")
-    def _both_or_neither(self) -> Self:
+    def _sensible(self) -> Self:
+        if self.vault_address and not self.vault_address.startswith("https://"):
+            raise ValueError("OCEAN_VAULT_ADDRESS must begin with https://: keys travel over it")
+        AddressRules.parse(self.allowed_address_ranges, self.allowed_host_suffixes)
         if bool(self.vault_address) != bool(self.database_host):
             raise ValueError("set OCEAN_VAULT_ADDRESS and OCEAN_DATABASE_HOST together, or neither")
         return self

@@ -26,6 +26,9 @@ SECRET: Final = "ocean-operator-webhook"  # noqa: S105 - a name
 _LIFE: Final = timedelta(days=365)
 _RENEW_BEFORE: Final = timedelta(days=120)
 _EXPIRES: Final = f"{names.GROUP}/expires"
+_HOSTS: Final = f"{names.GROUP}/hosts"
+_BEGIN: Final = "-----BEGIN CERTIFICATE-----"
+_END: Final = "-----END CERTIFICATE-----"
 log = structlog.get_logger(__name__)
 
 
@@ -47,11 +50,11 @@ async def shared_certificate(cluster: Cluster, namespace: str, hosts: list[str],
     """The certificate all replicas use: from the Secret, or made and put there. Two makers: the first one wins."""
     while True:
         secret = await cluster.get("Secret", namespace, SECRET)
-        found = _read(secret)
+        found = _read(secret, hosts)
         if found and not found.due(now):
             return found
         made = await _make_in_own_process(hosts, now)
-        body = _secret(namespace, made, secret)
+        body = _secret(namespace, made, hosts, secret)
         try:
             kept = await (cluster.replace(body) if secret else cluster.create(body))
         except ClusterError as error:
@@ -65,18 +68,39 @@ async def shared_certificate(cluster: Cluster, namespace: str, hosts: list[str],
 
 async def publish(cluster: Cluster, configuration: str, certificate: Certificate) -> None:
     """Have the API server trust the certificate; nothing is written where it does already."""
-    body = await cluster.get("ValidatingWebhookConfiguration", "", configuration)
-    if body is None:
-        log.warning("no webhook configuration to keep", name=configuration)
-        return
-    bundle = base64.b64encode(certificate.authority.encode()).decode()
-    hooks = body["webhooks"]
-    if all(hook["clientConfig"].get("caBundle") == bundle for hook in hooks):
-        return
-    for hook in hooks:
-        hook["clientConfig"]["caBundle"] = bundle
-    patch = {"metadata": {"resourceVersion": body["metadata"]["resourceVersion"]}, "webhooks": hooks}
-    await cluster.merge("ValidatingWebhookConfiguration", "", configuration, patch)
+    while True:
+        body = await cluster.get("ValidatingWebhookConfiguration", "", configuration)
+        if body is None:
+            log.warning("no webhook configuration to keep", name=configuration)
+            return
+        hooks = body["webhooks"]
+        if all(certificate.authority.strip() in _trusted(hook) for hook in hooks):
+            return
+        for hook in hooks:
+            if certificate.authority.strip() not in _trusted(hook):
+                hook["clientConfig"]["caBundle"] = _bundle(certificate, _trusted(hook))
+        patch = {"metadata": {"resourceVersion": body["metadata"]["resourceVersion"]}, "webhooks": hooks}
+        try:
+            await cluster.merge("ValidatingWebhookConfiguration", "", configuration, patch)
+        except ClusterError as error:
+            if not error.is_conflict:
+                raise
+        else:
+            return
+
+
+def _trusted(hook: dict[str, Any]) -> str:
+    try:
+        return base64.b64decode(hook["clientConfig"].get("caBundle") or "", validate=True).decode()
+    except ValueError:
+        return ""
+
+
+def _bundle(certificate: Certificate, before: str) -> str:
+    """The new authority, and the last one: other replicas serve under it until they have looked, within a day."""
+    last = before[: before.find(_END) + len(_END)] if before.startswith(_BEGIN) and _END in before else ""
+    ours = certificate.authority.strip() + "\n"
+    return base64.b64encode(f"{ours}{last}\n".encode() if last else ours.encode()).decode()
 
 
 def write_files(certificate: Certificate, folder: Path) -> tuple[Path, Path]:
@@ -94,22 +118,26 @@ def reload_context(context: ssl.SSLContext, certificate: Certificate, folder: Pa
     context.load_cert_chain(cert_file, key_file)
 
 
-def _read(secret: dict[str, Any] | None) -> Certificate | None:
+def _read(secret: dict[str, Any] | None, hosts: list[str]) -> Certificate | None:
+    """The certificate in the Secret; None for one that cannot be used, or was made for other hosts."""
     if secret is None:
         return None
     try:
         data = {name: base64.b64decode(value).decode() for name, value in secret["data"].items()}
-        expires = datetime.fromisoformat(secret["metadata"]["annotations"][_EXPIRES])
-        return Certificate(data["ca.crt"], data["tls.crt"], data["tls.key"], expires)
+        said = secret["metadata"]["annotations"]
+        expires = datetime.fromisoformat(said[_EXPIRES])
+        found = Certificate(data["ca.crt"], data["tls.crt"], data["tls.key"], expires)
+        usable = expires.tzinfo is not None and all(text.startswith("-----BEGIN") for text in data.values())
+        return found if usable and said[_HOSTS] == " ".join(hosts) else None
     except (KeyError, ValueError, TypeError):
         return None
 
 
-def _secret(namespace: str, made: Certificate, old: dict[str, Any] | None) -> dict[str, Any]:
+def _secret(namespace: str, made: Certificate, hosts: list[str], old: dict[str, Any] | None) -> dict[str, Any]:
     meta: dict[str, Any] = {
         "name": SECRET,
         "namespace": namespace,
-        "annotations": {_EXPIRES: made.expires.isoformat()},
+        "annotations": {_EXPIRES: made.expires.isoformat(), _HOSTS: " ".join(hosts)},
         "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY},
     }
     if old:

@@ -146,7 +146,7 @@ class Metrics:
 
     async def writes(self) -> float:
         """Objects applied so far: children and statuses."""
-        return await self._sum('ocean_api_writes_total', 'verb="apply"')
+        return await self._sum("ocean_api_writes_total", 'verb="apply"')
 
     async def leads(self) -> bool:
         """Whether the operator has begun to work."""
@@ -157,7 +157,11 @@ class Metrics:
             text = (await self._client.get("/metrics")).text
         except httpx.TransportError:
             return 0.0
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith((name + "{", name + " ")) and label in line)
+        return sum(
+            float(line.rsplit(" ", 1)[1])
+            for line in text.splitlines()
+            if line.startswith((name + "{", name + " ")) and label in line
+        )
 
     async def until(self, target: float) -> None:
         """Wait until `target` objects were written."""

@@ -13,6 +13,7 @@ import yaml
 
 from cluster.chart import CHART, COMBINATIONS, EMBEDDED, NAMESPACE, RELEASE, Manifest, Values, of_kind, render
 from ocean_api import names
+from ocean_dev.api_client import wait_until
 from ocean_dev.commands import run
 from ocean_dev.control_plane import ControlPlane
 from ocean_dev.errors import CommandError
@@ -157,7 +158,8 @@ def test_clinics_can_leave_although_no_operator_answers(plane: ControlPlane) -> 
     try:
         plane.kubectl("wait", "--for=condition=Established", "customresourcedefinition", "--all", "--timeout=30s")
         plane.kubectl("apply", space, "--filename=-", input=_site("north", "1001"))
-        _helm(plane, "upgrade", {})
+        # An upgrade without any value would take the last one's.
+        _helm(plane, "upgrade", {"webhook": {"enabled": True}})
         changed = _site("north", "1001").replace("p0001's", "p0002's")
         for text in (changed, _site("south", "1002")):
             with pytest.raises(CommandError, match="failed calling webhook"):
@@ -175,8 +177,12 @@ def test_clinics_can_leave_although_no_operator_answers(plane: ControlPlane) -> 
 
 def _eventually_refused(plane: ControlPlane, text: str) -> None:
     """The API server learns of a new webhook by a watch: ask, without effect, until it has."""
-    for _ in range(200):
+
+    def asked() -> bool:
         plane.kubectl("apply", f"--namespace={NAMESPACE}", "--dry-run=server", "--filename=-", input=text)
+        return False
+
+    wait_until(asked, what="the webhook", seconds=30)
 
 
 def _finalizers(plane: ControlPlane, wanted: list[str]) -> None:
@@ -203,19 +209,15 @@ def test_view_and_edit_cover_clinics(installed: ControlPlane) -> None:
         binding = (f"--clusterrole={role}", f"--group={group}", f"--namespace={NAMESPACE}")
         installed.kubectl("create", "rolebinding", group, *binding)
 
-    def may(group: str, verb: str, what: str = names.PLURAL) -> bool:
+    def may(group: str, verb: str, *more: str) -> bool:
         person = ("--as=p0001", f"--as-group={group}", f"--namespace={NAMESPACE}")
         try:
-            return installed.kubectl("auth", "can-i", verb, what, *person).strip() == "yes"
+            return installed.kubectl("auth", "can-i", verb, names.PLURAL, *more, *person).strip() == "yes"
         except CommandError:
             return False
 
-    installed.kubectl(
-        "wait", "clusterrole", "edit", "view", "--timeout=30s", f'--for=jsonpath={{.rules[?(@.apiGroups[0]=="{names.GROUP}")]}}'
-    )
+    wait_until(lambda: may("viewers", "list") and may("editors", "create"), what="the aggregation of roles", seconds=30)
 
-    assert may("viewers", "list")
     assert not may("viewers", "patch")
-    assert may("editors", "create")
     assert may("editors", "delete")
-    assert not may("editors", "patch", f"{names.PLURAL}/status")
+    assert not may("editors", "patch", "--subresource=status")

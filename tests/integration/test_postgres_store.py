@@ -215,14 +215,37 @@ async def test_record_that_changed_takes_the_place_of_the_old_one(database: Data
     assert bodies == {b"r": b"new body"}
 
 
-async def test_seen_records_bear_the_new_run_and_forgotten_ones_are_gone(database: Database, site_a: Site) -> None:
+async def test_missed_records_bear_the_run_that_missed_them(database: Database, site_a: Site) -> None:
+    await _put(database, site_a, [Record(Known(ref, b"c"), b"body") for ref in (b"1", b"2")])
+    async with database.transaction() as transaction:
+        await snapshots.mark_missing(
+            transaction, site=site_a.id, kind=Kind.APPOINTMENT, ref_digests=[b"1", b"unknown"], run_id=RUN_2
+        )
+
+    assert {it.ref_digest: it.run_id for it in await _known(database, site_a)} == {b"1": RUN_2, b"2": RUN_1}
+
+
+async def test_contents_are_told_for_what_is_known(database: Database, site_a: Site) -> None:
+    await _put(database, site_a, [Record(Known(ref, b"c" + ref), b"body") for ref in (b"1", b"2", b"3")])
+    async with database.transaction() as transaction:
+        await snapshots.unsettle(transaction, site=site_a.id, kind=Kind.APPOINTMENT, ref_digests=[b"2"])
+        found = await snapshots.contents(
+            transaction, site=site_a.id, kind=Kind.APPOINTMENT, ref_digests=[b"1", b"2", b"unknown"]
+        )
+
+    assert found == {b"1": b"c1", b"2": snapshots.UNSETTLED}
+
+
+async def test_forgotten_records_are_gone(database: Database, site_a: Site) -> None:
     await _put(database, site_a, [Record(Known(ref, b"c"), b"body") for ref in (b"1", b"2", b"3")])
     kind = Kind.APPOINTMENT
     async with database.transaction() as transaction:
-        await snapshots.mark_seen(transaction, site=site_a.id, kind=kind, ref_digests=[b"1"], run_id=RUN_2)
         await snapshots.forget(transaction, site=site_a.id, kind=kind, ref_digests=[b"3", b"unknown"])
+    assert [it.ref_digest for it in await _known(database, site_a)] == [b"1", b"2"]
 
-    assert {it.ref_digest: it.run_id for it in await _known(database, site_a)} == {b"1": RUN_2, b"2": RUN_1}
+    async with database.transaction() as transaction:
+        await snapshots.forget_all(transaction, site=site_a.id)
+    assert await _known(database, site_a) == []
 
 
 async def test_kinds_are_kept_apart(database: Database, site_a: Site) -> None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from ocean_api.base import ApiModel, CaBundle, EmailAddress, HttpsUrl, SecretName, TimeZoneName
 
@@ -210,12 +210,15 @@ class ScheduleSpec(ApiModel):
     """The providers whose schedules are synchronised: a list of the EMR's ids, or `All`. Empty: nothing is
     synchronised, and status lists the providers to choose from."""
 
-    @model_validator(mode="before")
+    @field_validator("providers", mode="before")
     @classmethod
-    def _one_way_to_say_all(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("providers") == [ALL_PROVIDERS]:
-            return {**data, "providers": ALL_PROVIDERS}
-        return data
+    def _one_way_to_say_all(cls, given: Any) -> Any:
+        if given == [ALL_PROVIDERS]:
+            return ALL_PROVIDERS
+        listed = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
+        if given != ALL_PROVIDERS and not listed:
+            raise ValueError('give a list of the EMR\'s ids, each in quotes (["101", "102"]), or All')
+        return given
 
     @model_validator(mode="after")
     def _all_stands_alone(self) -> Self:

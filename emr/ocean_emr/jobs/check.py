@@ -10,43 +10,56 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, TypeVar
 
+import orjson
 import structlog
+from pydantic import ValidationError
 
+from ocean_api.base import ApiModel
 from ocean_api.reasons import EXPLANATIONS, Reason
-from ocean_api.report import CheckReport, Problem, Process, ProviderName
-from ocean_emr.errors import EmrAuthRefusedError, EmrError
+from ocean_api.report import CheckReport, Problem, Process, ProviderName, SyncReport
+from ocean_emr.errors import EmrAuthRefusedError
 from ocean_emr.observe import configure_logs
 from ocean_emr.ocean.client import KeyTrial, OceanClient
 from ocean_emr.ocean.crypto import SharedEncryptionKey
-from ocean_emr.ocean.errors import OceanAccessRefusedError, OceanError
+from ocean_emr.ocean.errors import OceanAccessRefusedError
 from ocean_emr.pod import (
-    KNOWN_ERRORS,
     Credentials,
-    CredentialsError,
     Places,
     ocean_access,
-    problem_of,
+    open_data_key,
     read_credentials,
     read_settings,
     say_farewell,
+    stop_when_told,
     utc_now,
 )
+from ocean_emr.problems import problem, problem_of
+from ocean_emr.records import Provider
 from ocean_emr.registry import open_adapter
 from ocean_emr.store import audit, states
-from ocean_emr.sync.run import open_data_key
+from ocean_emr.store.errors import StoreError
 from ocean_emr.vault.access import SiteAccess, site_access
 from ocean_emr.vault.client import StoredKey
-from ocean_emr.vault.errors import KeyMissingError
+from ocean_emr.vault.errors import KeyMissingError, VaultError
 
-_MOST_PROVIDERS = 500
+_MOST_PROVIDERS: Final = 500
+_LONGEST_NAME: Final = 80
+_ROOM: Final = 48 * 1024
+"""Bytes for providers in a report: a row of `site_state` holds 64 KiB."""
+_SPACES: Final = 8
+"""PostgreSQL writes JSON with blanks between its parts."""
+
 log = structlog.get_logger(__name__)
+_Report = TypeVar("_Report", bound=ApiModel)
 
 
 @dataclass(slots=True)
 class Findings:
-    """What the check has found so far."""
+    """What the check has found so far. What it did not get to stays as the last check found it."""
 
+    version: int | None = None
     key: Problem | None = None
     key_compared: bool = False
     access: Problem | None = None
@@ -55,61 +68,84 @@ class Findings:
     interface: str = ""
     verified: bool = True
 
+    def report(self, token: str) -> CheckReport:
+        """For the operator."""
+        return CheckReport(
+            token=token,
+            at=utc_now(),
+            key_version=self.version,
+            key=self.key,
+            key_compared=self.key_compared,
+            access=self.access,
+            refused=self.refused,
+            providers=self.providers,
+            interface=self.interface,
+            verified=self.verified,
+        )
+
+
+def refused_before(token: str, digest: str, last: CheckReport | None, sync: SyncReport | None) -> Problem | None:
+    """Why the credentials of that digest are not tried again: an account could be locked.
+
+    They are when a person asks for it, which changes the token; but the token also changes, by itself, when a
+    synchronisation meets a refusal, and then they are not.
+    """
+    if last is not None and last.refused == digest and last.token == token:
+        return last.access
+    if sync is not None and sync.refusal is not None and sync.refused == digest:
+        not_yet_told = last is None or last.at <= sync.refusal.at
+        return sync.refusal if not_yet_told else None
+    return None
+
 
 async def check(access: SiteAccess, places: Places, *, token: str) -> CheckReport:
-    """Try everything that a synchronisation needs, and say what stood in the way. Raises Vault's and the database's errors."""
-    before = await _last(access)
-    found, version = Findings(), None
+    """Try everything that a synchronisation needs, and say what stood in the way.
+
+    Raises:
+        VaultError: The key could not be asked for.
+        StoreError: The database could not be asked.
+    """
+    last = await _last(access, Process.CHECK, CheckReport)
+    found = Findings()
+    if last is not None:
+        found.providers, found.interface, found.verified = last.providers, last.interface, last.verified
     try:
         stored = await access.key()
-        version = stored.version
-        await _try_all(access, places, stored, found, before if before and before.token == token else None)
     except KeyMissingError as error:
         found.key = problem_of(error, utc_now())
-    return CheckReport(
-        token=token,
-        at=utc_now(),
-        key_version=version,
-        key=found.key,
-        key_compared=found.key_compared,
-        access=found.access,
-        refused=found.refused,
-        providers=found.providers,
-        interface=found.interface,
-        verified=found.verified,
-    )
-
-
-async def _try_all(
-    access: SiteAccess, places: Places, stored: StoredKey, found: Findings, same: CheckReport | None
-) -> None:
-    """Key, Ocean, EMR, in this order; the first that fails ends the check.
-
-    Credentials that this very check has seen refused are not tried again: an account could be locked.
-    """
+        return found.report(token)
+    found.version = stored.version
+    found.key_compared = last is not None and last.key_compared and last.key_version == stored.version
     weak = stored.key.problems()
     if weak:
-        said = f"The stored key {'; it '.join(weak)}."
-        found.key = Problem(
-            reason=Reason.KEY_WEAK, message=f"{said} {EXPLANATIONS[Reason.KEY_WEAK].remedy}", at=utc_now()
-        )
-        return
-    digest = ""
+        found.key = problem(Reason.KEY_WEAK, f"The stored key {'; it '.join(weak)}.", utc_now())
+        return found.report(token)
+    await _try_credentials(access, places, stored, found, token=token, last=last)
+    return found.report(token)
+
+
+async def _try_credentials(  # noqa: PLR0913 - what is tried, and what is known
+    access: SiteAccess, places: Places, stored: StoredKey, found: Findings, *, token: str, last: CheckReport | None
+) -> None:
+    """Ocean, then the EMR; the first that fails ends the check."""
+    shown = ""
     try:
         credentials = read_credentials(access.settings.spec, places)
-        data_key = await open_data_key(access, stored.key, stored.fingerprint)
-        digest = credentials.digest(data_key)
-        if same and same.refused == digest:
-            found.access, found.refused = same.access, digest
-            found.key_compared = same.key_compared
+        shown = credentials.digest(access.settings.spec, await open_data_key(access, stored))
+        sync = await _last(access, Process.SYNC, SyncReport)
+        found.access = refused_before(token, shown, last, sync)
+        if found.access is not None:
+            found.refused = shown
             return
         await _try_ocean(access, credentials, stored.key, found)
         if found.key is None:
             await _try_emr(access, credentials, found)
-    except (EmrError, OceanError, CredentialsError) as error:
+    except (StoreError, VaultError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the clinic's status tells of it
         found.access = problem_of(error, utc_now())
         if isinstance(error, EmrAuthRefusedError | OceanAccessRefusedError):
-            found.refused = digest
+            found.refused = shown
 
 
 async def _try_ocean(access: SiteAccess, credentials: Credentials, sek: SharedEncryptionKey, found: Findings) -> None:
@@ -118,9 +154,7 @@ async def _try_ocean(access: SiteAccess, credentials: Credentials, sek: SharedEn
         trial = await ocean.trial_decrypt(sek)
     found.key_compared = trial is not KeyTrial.OCEAN_HAS_NO_KEY
     if trial is KeyTrial.MISMATCH:
-        explanation = EXPLANATIONS[Reason.SEK_MISMATCH]
-        said = f"{explanation.meaning} {explanation.remedy}"
-        found.key = Problem(reason=Reason.SEK_MISMATCH, message=said, at=utc_now())
+        found.key = problem(Reason.SEK_MISMATCH, EXPLANATIONS[Reason.SEK_MISMATCH].meaning, utc_now())
 
 
 async def _try_emr(access: SiteAccess, credentials: Credentials, found: Findings) -> None:
@@ -132,18 +166,33 @@ async def _try_emr(access: SiteAccess, credentials: Credentials, found: Findings
         report = await adapter.check_connection()
         providers = await adapter.list_providers()
     found.interface = report.interface
-    found.providers = tuple(ProviderName(id=p.id, name=p.display_name) for p in providers[:_MOST_PROVIDERS])
+    found.providers = listed(providers)
 
 
-async def _last(access: SiteAccess) -> CheckReport | None:
+def listed(providers: Sequence[Provider]) -> tuple[ProviderName, ...]:
+    """The first of `providers`, as many as a report has room for."""
+    found, room = [], _ROOM
+    for provider in providers[:_MOST_PROVIDERS]:
+        named = ProviderName(id=provider.id, name=provider.display_name[:_LONGEST_NAME])
+        room -= len(orjson.dumps(named.model_dump())) + _SPACES
+        if room < 0:
+            break
+        found.append(named)
+    return tuple(found)
+
+
+async def _last(access: SiteAccess, process: Process, form: type[_Report]) -> _Report | None:
     async with access.database.transaction() as transaction:
-        state = await states.read(transaction, site=access.site, process=Process.CHECK)
-    return CheckReport.model_validate(state) if state else None
+        state = await states.read(transaction, site=access.site, process=process)
+    try:
+        return form.model_validate(state) if state else None
+    except ValidationError:
+        return None
 
 
 async def record(access: SiteAccess, report: CheckReport) -> None:
     """Write the report and its audit record in one transaction."""
-    problem = report.key or report.access
+    trouble = report.key or report.access
     async with access.database.transaction() as transaction:
         document = report.model_dump(mode="json", by_alias=True)
         await states.write(transaction, site=access.site, process=Process.CHECK, state=document)
@@ -153,24 +202,28 @@ async def record(access: SiteAccess, report: CheckReport) -> None:
             actor="ocean-check",
             action="key.read-back",
             what={"version": report.key_version, "compared": report.key_compared},
-            outcome=problem.reason.value if problem else "done",
+            outcome=trouble.reason.value if trouble else "done",
         )
 
 
 async def run(token: str, places: Places) -> int:
-    """Check with what the pod was given. Returns the exit status: 0 reported, 1 to be tried again."""
-    settings = read_settings(places)
+    """Check with what the pod was given. Returns the exit status, as `main`."""
+    stop_when_told()
     try:
+        settings = read_settings(places)
         async with site_access(settings, application="ocean-check", token_file=places.token) as access:
             report = await check(access, places, token=token)
             await record(access, report)
-    except KNOWN_ERRORS as error:
-        problem = problem_of(error, utc_now())
-        log.error("check not possible", reason=problem.reason.value, message=problem.message)  # noqa: TRY400
-        say_farewell(problem, places)
+    except asyncio.CancelledError:
+        log.info("stopped before anything was reported")
         return 1
-    problem_found = report.key or report.access
-    log.info("checked", site=access.site, reason=problem_found.reason.value if problem_found else "accepted")
+    except Exception as error:  # noqa: BLE001 - nobody above could say it better
+        trouble = problem_of(error, utc_now())
+        log.error("check not possible", reason=trouble.reason.value, message=trouble.message)  # noqa: TRY400
+        say_farewell(trouble, places)
+        return 1
+    found = report.key or report.access
+    log.info("checked", site=access.site, reason=found.reason.value if found else "accepted")
     return 0
 
 

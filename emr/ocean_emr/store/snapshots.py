@@ -13,6 +13,9 @@ from uuid import UUID
 
 from ocean_emr.store.database import Transaction
 
+UNSETTLED = b""
+"""In the place of a content digest: Ocean may have been told, or not, and has to be told again."""
+
 _PAGE = 500
 
 
@@ -31,13 +34,13 @@ class Known:
     ref_digest: bytes
     """Which record: a keyed digest of the EMR's reference."""
     content_digest: bytes
-    """A keyed digest of what Ocean was told."""
+    """A keyed digest of what Ocean was told, or `UNSETTLED`."""
     day: date | None = None
     """An appointment's local day at the clinic."""
     group_digest: bytes | None = None
     """What it belongs to: a keyed digest of an appointment's provider."""
     run_id: UUID | None = None
-    """The run that saw it last."""
+    """The run that last told Ocean of it, or missed it in the EMR."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Record:
 
     known: Known
     body: bytes
-    """What Ocean was told, sealed."""
+    """The EMR's reference, sealed."""
 
 
 async def read(
@@ -88,6 +91,17 @@ async def read(
         after = rows[-1][0]
 
 
+async def contents(
+    transaction: Transaction, *, site: str, kind: Kind, ref_digests: Collection[bytes]
+) -> dict[bytes, bytes]:
+    """The content digests of those records that are known, by reference."""
+    cursor = await transaction.execute(
+        "select ref_digest, content_digest from ocean.snapshot where site = %s and kind = %s and ref_digest = any(%s)",
+        [site, kind, list(ref_digests)],
+    )
+    return dict(await cursor.fetchall())
+
+
 async def bodies(
     transaction: Transaction, *, site: str, kind: Kind, ref_digests: Collection[bytes]
 ) -> dict[bytes, bytes]:
@@ -100,7 +114,7 @@ async def bodies(
 
 
 async def put(transaction: Transaction, *, site: str, kind: Kind, records: Sequence[Record], run_id: UUID) -> None:
-    """Remember `records` as seen by `run_id`, in the place of what was known of them."""
+    """Remember `records` as told by `run_id`, in the place of what was known of them."""
     rows = [
         (
             site,
@@ -128,16 +142,21 @@ async def put(transaction: Transaction, *, site: str, kind: Kind, records: Seque
         )
 
 
-async def mark_seen(
+async def unsettle(transaction: Transaction, *, site: str, kind: Kind, ref_digests: Collection[bytes]) -> None:
+    """Note that what Ocean has under these references is about to change."""
+    await transaction.execute(
+        "update ocean.snapshot set content_digest = %s where site = %s and kind = %s and ref_digest = any(%s)",
+        [UNSETTLED, site, kind, list(ref_digests)],
+    )
+
+
+async def mark_missing(
     transaction: Transaction, *, site: str, kind: Kind, ref_digests: Collection[bytes], run_id: UUID
 ) -> None:
-    """Note that `run_id` saw these records unchanged."""
+    """Note that `run_id` missed these records in the EMR."""
     await transaction.execute(
-        """
-        update ocean.snapshot set run_id = %s
-         where site = %s and kind = %s and ref_digest = any(%s) and run_id <> %s
-        """,
-        [run_id, site, kind, list(ref_digests), run_id],
+        "update ocean.snapshot set run_id = %s where site = %s and kind = %s and ref_digest = any(%s)",
+        [run_id, site, kind, list(ref_digests)],
     )
 
 
@@ -147,3 +166,8 @@ async def forget(transaction: Transaction, *, site: str, kind: Kind, ref_digests
         "delete from ocean.snapshot where site = %s and kind = %s and ref_digest = any(%s)",
         [site, kind, list(ref_digests)],
     )
+
+
+async def forget_all(transaction: Transaction, *, site: str) -> None:
+    """Forget everything: it was sealed under a key that is no longer in use."""
+    await transaction.execute("delete from ocean.snapshot where site = %s", [site])

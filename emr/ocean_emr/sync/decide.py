@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -16,6 +16,8 @@ from ocean_emr.store.snapshots import Known
 
 MANY: Final = 20
 """A full run that would remove more than this many, and more than half of what is known, is held (requirements C4)."""
+_CLOCK_PUT_BACK_AT_MOST: Final = timedelta(hours=3)
+"""Clocks are put back by one hour nearly everywhere, and by two at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +26,17 @@ class Selection:
 
     providers: tuple[ProviderId, ...]
     """Chosen and known."""
-    unknown: tuple[ProviderId, ...]
-    """Chosen, and not among those the EMR shows."""
+    unknown: tuple[ProviderId, ...] = ()
+    """Chosen by their ids, and not among those the EMR shows."""
+    everybody: bool = False
+    """Whether `All` was chosen: then the EMR decides who there is."""
 
 
 def select(schedule: ScheduleSpec, known: Sequence[Provider]) -> Selection:
     """The providers to read, in the spec's order; with `All`, every active one in the EMR's order."""
     chosen = schedule.providers
     if isinstance(chosen, str) and chosen == ALL_PROVIDERS:
-        return Selection(tuple(p.id for p in known if p.active), ())
+        return Selection(tuple(p.id for p in known if p.active), everybody=True)
     ids = {p.id for p in known}
     wanted = [ProviderId(c) for c in chosen]
     return Selection(tuple(c for c in wanted if c in ids), tuple(c for c in wanted if c not in ids))
@@ -55,94 +59,119 @@ def window(schedule: ScheduleSpec, zone: ZoneInfo, now: datetime) -> Window:
 def already_ran_today(kind: SyncKind, trigger: Trigger, last: Run | None, zone: ZoneInfo, now: datetime) -> bool:
     """Whether a scheduled full run is the second one of its local day.
 
-    Where the clock is put back at midnight, the CronJob's time comes twice.
+    Where the clock is put back at midnight, the CronJob's time comes twice. Only a run of the last few hours counts:
+    otherwise a node whose clock is a few seconds slow would skip a whole day for yesterday's run.
     """
     if kind is not SyncKind.FULL or trigger is not Trigger.SCHEDULED or last is None:
         return False
     same_day = last.started_at.astimezone(zone).date() == now.astimezone(zone).date()
-    return same_day and last.trigger is Trigger.SCHEDULED
+    just_now = now - last.started_at < _CLOCK_PUT_BACK_AT_MOST
+    return same_day and just_now and last.trigger is Trigger.SCHEDULED
 
 
 class Fate(StrEnum):
-    """What becomes of one appointment."""
+    """What becomes of one appointment on its way to Ocean."""
 
     SEND = "send"
     KEEP = "keep"
     """Ocean has it as it is."""
     IGNORE = "ignore"
     """Not for Ocean: nobody's, or cancelled before Ocean ever heard of it."""
-    GONE = "gone"
-    """Still in the EMR's answer, and not on the schedule any more."""
 
 
-def fate(appointment: Appointment, digest: bytes, known: bytes | None, kind: SyncKind) -> Fate:
-    """What to do about an appointment.
-
-    A recent run tells Ocean of a cancellation as a change; a full one removes the appointment.
+def fate(appointment: Appointment, digest: bytes, told: bytes | None) -> Fate:
+    """What to do about an appointment. A cancellation is news like any other change.
 
     Args:
         appointment: As the EMR has it now.
         digest: Of what Ocean would be told.
-        known: Digest of what Ocean was told, if it was.
-        kind: Of the run.
+        told: Digest of what Ocean was told; None when it never heard of it.
     """
     if appointment.patient_id is None:
-        return Fate.IGNORE if known is None else Fate.GONE
-    if appointment.status is AppointmentStatus.CANCELLED:
-        if known is None:
-            return Fate.IGNORE
-        if kind is SyncKind.FULL:
-            return Fate.GONE
-    return Fate.KEEP if digest == known else Fate.SEND
+        return Fate.IGNORE
+    if appointment.status is AppointmentStatus.CANCELLED and told is None:
+        return Fate.IGNORE
+    return Fate.KEEP if digest == told else Fate.SEND
+
+
+def on_schedule(appointment: Appointment) -> bool:
+    """Whether it is to stay at Ocean: somebody's, and not cancelled."""
+    return appointment.patient_id is not None and appointment.status is not AppointmentStatus.CANCELLED
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a full run answers for."""
+
+    days: Window
+    groups: Collection[bytes]
+    """Provider digests that were read."""
+    everybody: bool
+    """Whether the spec leaves it to the EMR who the providers are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removals:
-    """What a full run removes."""
+    """What a full run removes, by reference digest."""
 
-    remove: tuple[bytes, ...]
-    """Reference digests to remove at Ocean."""
-    forget: tuple[bytes, ...]
-    """Reference digests of days that are over: Ocean keeps them by its own rules, we need not compare them again."""
-    held: int = 0
-    """How many were not removed because they were too many at once."""
+    remove: tuple[bytes, ...] = ()
+    """To be taken from Ocean."""
+    forget: tuple[bytes, ...] = ()
+    """Of days that are over: Ocean keeps them by its own rules, and they need not be compared again."""
+    held: tuple[bytes, ...] = ()
+    """Missing in the EMR, and not removed until the next full run misses them, too."""
 
 
-def removals(
-    known: Iterable[Known],
-    seen: Collection[bytes],
-    *,
-    days: Window,
-    groups: Collection[bytes],
-    complete: bool,
-    held_before: bool,
-) -> Removals:
-    """What leaves Ocean after a full run.
+@dataclass(slots=True)
+class Sweep:
+    """What leaves Ocean after a full run: `look` at every record Ocean was told of, then ask for the `removals`.
 
-    Nothing is removed after an incomplete answer. What lies outside the days or providers now asked for is
-    removed because the spec says so; what is missing within them is removed because the EMR says so, unless it
-    is so much that the EMR may be wrong.
-
-    Args:
-        known: Every appointment Ocean was told of.
-        seen: Reference digests that are still on the schedule.
-        days: The run's window.
-        groups: Provider digests that are chosen now.
-        complete: Whether the EMR's answer may be read as the whole truth.
-        held_before: Whether the full run before this one already wanted such a removal.
+    What lies outside the days or providers now asked for goes because the spec says so. What is missing within them
+    goes because the EMR says so, unless the EMR may be wrong: so much is missing at once, or, where the EMR decides
+    who the providers are, one of them with the whole schedule. Then it is held, and goes when the next full run misses
+    it as well.
     """
-    over, outside, missing, inside = [], [], [], 0
-    for record in known:
-        if record.day is not None and record.day < days.first:
-            over.append(record.ref_digest)
-        elif (record.day is not None and record.day >= days.end) or record.group_digest not in groups:
-            outside.append(record.ref_digest)
+
+    scope: Scope
+    seen: Collection[bytes]
+    """Reference digests of what is still on the schedule."""
+    held_by: str = ""
+    """Id of the full run before this one, if it held something back."""
+    _over: list[bytes] = field(default_factory=list)
+    _outside: list[bytes] = field(default_factory=list)
+    _agreed: list[bytes] = field(default_factory=list)
+    _missing: list[bytes] = field(default_factory=list)
+    _without_provider: list[bytes] = field(default_factory=list)
+    _inside: int = 0
+
+    def look(self, record: Known) -> None:
+        """Take one record into account."""
+        ref, day, days = record.ref_digest, record.day, self.scope.days
+        chosen = record.group_digest in self.scope.groups
+        if ref in self.seen:
+            self._inside += 1
+        elif day is not None and day < days.first:
+            self._over.append(ref)
+        elif (day is not None and day >= days.end) or not (chosen or self.scope.everybody):
+            self._outside.append(ref)
         else:
-            inside += 1
-            if record.ref_digest not in seen:
-                missing.append(record.ref_digest)
-    if not complete:
-        return Removals((), ())
-    if len(missing) > MANY and 2 * len(missing) > inside and not held_before:
-        return Removals(tuple(outside), tuple(over), held=len(missing))
-    return Removals((*outside, *missing), tuple(over))
+            self._inside += 1
+            self._note_missing(record, chosen=chosen)
+
+    def _note_missing(self, record: Known, *, chosen: bool) -> None:
+        if self.held_by and str(record.run_id) == self.held_by:
+            self._agreed.append(record.ref_digest)
+        elif chosen:
+            self._missing.append(record.ref_digest)
+        else:
+            self._without_provider.append(record.ref_digest)
+
+    def removals(self, *, complete: bool) -> Removals:
+        """The result. `complete`: whether what the EMR did not show is not there; otherwise nothing is removed."""
+        if not complete:
+            return Removals()
+        news = len(self._missing) + len(self._without_provider)
+        massive = news > MANY and 2 * news > self._inside
+        held = [*self._without_provider, *(self._missing if massive else ())]
+        missing = () if massive else self._missing
+        return Removals((*self._outside, *self._agreed, *missing), tuple(self._over), tuple(held))

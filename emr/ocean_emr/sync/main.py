@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -12,8 +11,9 @@ import structlog
 
 from ocean_api.report import SyncKind, Trigger
 from ocean_emr.observe import configure_logs
-from ocean_emr.pod import KNOWN_ERRORS, Places, problem_of, read_settings, say_farewell, utc_now
-from ocean_emr.sync.run import Order, synchronise
+from ocean_emr.pod import Places, read_settings, say_farewell, stop_when_told, utc_now
+from ocean_emr.problems import problem_of
+from ocean_emr.sync.run import Order, Outcome, synchronise
 from ocean_emr.vault.access import site_access
 
 log = structlog.get_logger(__name__)
@@ -23,37 +23,39 @@ def parse(arguments: Sequence[str]) -> Order:
     """The order in a command line. Exits with status 2 for a wrong one."""
     parser = argparse.ArgumentParser(prog="ocean-sync", description=__doc__)
     parser.add_argument("kind", choices=[k.lower() for k in SyncKind])
-    parser.add_argument("--trigger", choices=list(Trigger), default=Trigger.SCHEDULED)
+    parser.add_argument("--trigger", choices=[t.value for t in Trigger], default=Trigger.SCHEDULED.value)
     parser.add_argument("--token", default="", help="names the request that this run answers")
     parser.add_argument("--window", default="", help="digest of the settings this run is made under")
     given = parser.parse_args(arguments)
     return Order(SyncKind(given.kind.capitalize()), Trigger(given.trigger), given.token, given.window)
 
 
+async def run(order: Order, places: Places) -> int:
+    """Carry out `order` with what the pod was given. Returns the exit status, as `main`."""
+    stop_when_told()
+    try:
+        outcome = await _run(order, places)
+    except asyncio.CancelledError:
+        log.info("stopped; the next run takes up where this one ended")
+        return 1
+    except Exception as error:  # noqa: BLE001 - nobody above could say it better
+        trouble = problem_of(error, utc_now())
+        log.error("synchronisation not possible", reason=trouble.reason.value, message=trouble.message)  # noqa: TRY400
+        say_farewell(trouble, places)
+        return 1
+    return 1 if outcome.try_again else 0
+
+
+async def _run(order: Order, places: Places) -> Outcome:
+    settings = read_settings(places)
+    async with site_access(settings, application="ocean-sync", token_file=places.token) as access:
+        return await synchronise(access, order, places)
+
+
 def main() -> None:
     """Exit status: 0 done or reported, 1 to be tried again."""
     configure_logs()
     sys.exit(asyncio.run(run(parse(sys.argv[1:]), Places())))
-
-
-async def run(order: Order, places: Places) -> int:
-    """Carry out `order` with what the pod was given. Returns the exit status."""
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    settings = read_settings(places)
-    try:
-        async with site_access(settings, application="ocean-sync", token_file=places.token) as access:
-            outcome = await synchronise(access, order, places)
-    except KNOWN_ERRORS as error:
-        problem = problem_of(error, utc_now())
-        log.error("synchronisation not possible", reason=problem.reason.value, message=problem.message)  # noqa: TRY400
-        say_farewell(problem, places)
-        return 1
-    except asyncio.CancelledError:
-        log.info("stopped; the next run takes up where this one ended")
-        return 1
-    return 1 if outcome.try_again else 0
 
 
 if __name__ == "__main__":

@@ -1,52 +1,41 @@
-"""One synchronisation from beginning to end: open the stores, take the lease, read, send, remove, report."""
+"""One synchronisation from beginning to end: take the lease, read, send, remove, report."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from ocean_api.reasons import EXPLANATIONS, Reason
-from ocean_api.report import CheckReport, Counts, Problem, Process, SyncKind, SyncReport, Trigger
-from ocean_emr.contract import EmrAdapter
-from ocean_emr.envelope import DataKey
-from ocean_emr.errors import EmrAuthRefusedError
+from ocean_api.report import Problem, Run, SyncKind, SyncReport, Trigger
+from ocean_api.v1alpha1.spec import OceanSiteSpec
+from ocean_emr.errors import EmrAccessError, EmrAuthRefusedError, EmrNotSupportedError, EmrRateLimitedError
 from ocean_emr.ocean.client import OceanClient
-from ocean_emr.ocean.crypto import SharedEncryptionKey
-from ocean_emr.ocean.errors import OceanAccessRefusedError
-from ocean_emr.pod import (
-    KNOWN_ERRORS,
-    Credentials,
-    CredentialsError,
-    Places,
-    ocean_access,
-    problem_of,
-    read_credentials,
-    utc_now,
-)
-from ocean_emr.records import Provider
+from ocean_emr.ocean.errors import OceanAccessRefusedError, OceanRateLimitedError, SekMismatchError
+from ocean_emr.pod import Places, key_name, ocean_access, open_data_key, read_credentials, utc_now
+from ocean_emr.problems import KNOWN_ERRORS, CredentialsError, problem_of
+from ocean_emr.records import AppointmentPage
 from ocean_emr.registry import open_adapter
-from ocean_emr.store import audit, data_keys, leases, snapshots, states
-from ocean_emr.store.errors import LeaseTakenError
+from ocean_emr.store.errors import LeaseLostError, LeaseTakenError
 from ocean_emr.store.leases import Lease
-from ocean_emr.store.snapshots import Kind
-from ocean_emr.sync import progress
-from ocean_emr.sync.decide import Selection, Window, already_ran_today, removals, select, window
-from ocean_emr.sync.exchange import Exchange
+from ocean_emr.sync import holding, progress
+from ocean_emr.sync.decide import Scope, Selection, Sweep, Window, already_ran_today, select, window
+from ocean_emr.sync.exchange import Exchange, Tally
+from ocean_emr.sync.journal import Journal
+from ocean_emr.sync.memory import Memory
 from ocean_emr.vault.access import SiteAccess
+from ocean_emr.vault.errors import KeyMissingError
 
-LEASE: Final = timedelta(minutes=3)
-_RENEW_SECONDS: Final = 45.0
-_WAIT_SECONDS: Final = 5.0
-_WAITS: Final = 60
+_OUTLIVE_A_DEAD_RUN: Final = holding.LIFETIME + timedelta(seconds=15)
+_OUTLIVE_A_LIVE_RUN: Final = timedelta(minutes=15)
+
 log = structlog.get_logger(__name__)
 
 
@@ -61,6 +50,11 @@ class Order:
     window: str = ""
     """Digest of the settings, as the operator computes it; empty for the CronJobs' runs."""
 
+    @property
+    def can_be_left_out(self) -> bool:
+        """Whether another run at work is as good: half an hour later the next one comes."""
+        return self.kind is SyncKind.RECENT and self.trigger is Trigger.SCHEDULED
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -70,271 +64,195 @@ class Outcome:
     try_again: bool = False
 
 
+@dataclass(slots=True)
+class Task:
+    """One run that holds the lease."""
+
+    access: SiteAccess
+    order: Order
+    places: Places
+    lease: Lease
+    journal: Journal
+    tally: Tally = field(default_factory=Tally)
+    started_at: datetime = field(default_factory=utc_now)
+    shown: str = ""
+    """Digest of the credentials that are shown to Ocean and the EMR, once they are known."""
+
+    @property
+    def spec(self) -> OceanSiteSpec:
+        """What the clinic wants."""
+        return self.access.settings.spec
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Where the clinic's midnight is."""
+        return ZoneInfo(self.spec.time_zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run that came to its end has to say."""
+
+    reservation: Problem | None
+    held: int | None = None
+    """How many removals are held back; None when the run could not tell."""
+    run_id: str = ""
+
+
+class StoppedError(Exception):
+    """The run ends here, and trying again at once does not mend it."""
+
+    def __init__(self, why: Problem) -> None:
+        super().__init__(why.reason.value)
+        self.problem = why
+
+
+_NOT_AT_ONCE: Final = (
+    StoppedError,
+    CredentialsError,
+    EmrAccessError,
+    EmrNotSupportedError,
+    OceanAccessRefusedError,
+    SekMismatchError,
+    KeyMissingError,
+    EmrRateLimitedError,
+    OceanRateLimitedError,
+)
+"""Errors that trying again within a minute does not mend, or makes worse."""
+
+
 async def synchronise(access: SiteAccess, order: Order, places: Places) -> Outcome:
     """Carry out `order`, and leave what became of it in `site_state`.
 
-    Raises nothing of `KNOWN_ERRORS`: they become the report's problem.
+    Raises:
+        StoreError: The outcome could not be written down.
     """
-    report = await _read(access)
-    zone = ZoneInfo(access.settings.spec.time_zone)
-    if already_ran_today(order.kind, order.trigger, report.last_full, zone, utc_now()):
-        log.info("not run twice on one day", site=access.site)
-        return Outcome()
+    patience = _OUTLIVE_A_DEAD_RUN if order.can_be_left_out else _OUTLIVE_A_LIVE_RUN
     try:
-        async with _lease(access, order) as lease:
-            return await _under_lease(access, order, places, lease)
-    except LeaseTakenError:
+        async with holding.holding(access.database, access.site, patience=patience) as lease:
+            journal = Journal(access.site, access.database, lease)
+            return await _under_lease(Task(access, order, places, lease, journal))
+    except LeaseTakenError as error:
         log.info("another run is at work", site=access.site)
+        return Outcome() if order.can_be_left_out else Outcome(problem_of(error, utc_now()), try_again=True)
+    except LeaseLostError as error:
+        log.warning("the lease was lost; nothing more was written", site=access.site)
+        return Outcome(problem_of(error, utc_now()), try_again=True)
+
+
+async def _under_lease(task: Task) -> Outcome:
+    report, order = await task.journal.read(), task.order
+    if already_ran_today(order.kind, order.trigger, report.last_full, task.zone, task.started_at):
+        log.info("not run twice on one day", site=task.access.site)
         return Outcome()
-
-
-async def _under_lease(access: SiteAccess, order: Order, places: Places, lease: Lease) -> Outcome:
-    report = progress.begun(await _read(access), order.kind, utc_now())
-    await _write(access, report)
-    digest = ""
+    if progress.already_answered(report, order.kind, order.token, order.window):
+        log.info("already answered", site=task.access.site, token=order.token)
+        return Outcome()
+    await task.journal.note(lambda r: progress.begun(r, order.kind, task.started_at))
     try:
-        stored = await access.key()
-        data_key = await open_data_key(access, stored.key, stored.fingerprint)
-        credentials = read_credentials(access.settings.spec, places)
-        digest = credentials.digest(data_key)
-        if report.refused == digest and await _refused_since(access, report):
-            await _write(access, progress.ended(report))
-            return Outcome(report.problem)
-        report = await _exchange(access, order, credentials, lease, stored.key, data_key, report)
-        await _conclude(access, order, report, lease)
-        return Outcome(report.problem)
-    except (*KNOWN_ERRORS, CredentialsError) as error:
-        problem = problem_of(error, utc_now())
-        refused = digest if isinstance(error, EmrAuthRefusedError | OceanAccessRefusedError) else ""
-        await _write(access, progress.failed(report, problem, token=order.token, refused=refused))
-        log.warning("synchronisation failed", site=access.site, reason=problem.reason.value)
-        return Outcome(problem, try_again=not (refused or isinstance(error, CredentialsError)))
-    except BaseException:
-        with contextlib.suppress(*KNOWN_ERRORS):
-            await asyncio.shield(_write(access, progress.ended(report)))
+        result = await _attempt(task, report)
+        return await _succeed(task, result)
+    except LeaseLostError:
         raise
+    except asyncio.CancelledError:
+        with contextlib.suppress(*KNOWN_ERRORS):
+            await _close(task, partial(progress.interrupted, at=utc_now()))
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the clinic's status tells of it
+        return await _fail(task, error)
 
 
-async def _refused_since(access: SiteAccess, report: SyncReport) -> bool:
-    """Whether no check has accepted these credentials after they were refused."""
-    async with access.database.transaction() as transaction:
-        state = await states.read(transaction, site=access.site, process=Process.CHECK)
-    check = CheckReport.model_validate(state) if state else None
-    accepted = (
-        check is not None and check.access is None and report.problem is not None and check.at > report.problem.at
-    )
-    return not accepted
-
-
-async def _exchange(  # noqa: PLR0913, PLR0917 - everything one run needs
-    access: SiteAccess,
-    order: Order,
-    credentials: Credentials,
-    lease: Lease,
-    sek: SharedEncryptionKey,
-    data_key: DataKey,
-    report: SyncReport,
-) -> SyncReport:
-    spec = access.settings.spec
-    started = utc_now()
-    zone = ZoneInfo(spec.time_zone)
-    days = window(spec.schedule, zone, started)
+async def _attempt(task: Task, report: SyncReport) -> Result:
+    """Open what is needed, and let Ocean and the EMR be called only with credentials that may be shown."""
+    stored = await task.access.key()
+    data_key = await open_data_key(task.access, stored)
+    await task.journal.open_under(key_name(stored))
+    credentials = read_credentials(task.spec, task.places)
+    task.shown = credentials.digest(task.spec, data_key)
+    refusal = progress.refusal_of(report, await task.journal.last_check(), task.shown)
+    if refusal is not None:
+        raise StoppedError(refusal)
     async with (
-        open_adapter(spec.emr, credentials.emr) as adapter,
-        OceanClient(ocean_access(spec, credentials)) as ocean,
+        open_adapter(task.spec.emr, credentials.emr) as adapter,
+        OceanClient(ocean_access(task.spec, credentials)) as ocean,
     ):
+        memory = Memory(task.access.site, data_key, task.access.database, task.lease, uuid4())
         providers = await adapter.list_providers()
-        chosen = select(spec.schedule, providers)
-        if not chosen.providers:
-            return progress.failed(report, _nobody(chosen, started), token=order.token)
-        run = await _open_run(access, order, adapter, ocean, sek, data_key, lease, providers)
-        held_before = report.held > 0
-        doubts, hidden = await _read_all(run, chosen, days, zone)
-        held = 0
-        if order.kind is SyncKind.FULL:
-            todo = removals(
-                await _known(access, days),
-                run.seen,
-                days=days,
-                groups={run.group(p) for p in chosen.providers},
-                complete=not doubts and not hidden and not chosen.unknown,
-                held_before=held_before,
-            )
-            held = todo.held
-            await run.remove(todo)
-    counts = Counts(
-        appointments=run.tally.appointments,
-        sent=run.tally.sent,
-        removed=run.tally.removed,
-        patients=len(run.patients),
-        rejected=run.tally.rejected,
-    )
-    return progress.succeeded(
-        report,
-        kind=order.kind,
-        trigger=order.trigger,
-        counts=counts,
-        started_at=started,
-        finished_at=utc_now(),
-        window=order.window or report.window,
-        token=order.token,
-        problem=_reservation(chosen, hidden, doubts, held),
-        held=held,
-    )
+        exchange = Exchange(
+            kind=task.order.kind,
+            site_number=task.spec.site_number,
+            adapter=adapter,
+            ocean=ocean,
+            sek=stored.key,
+            memory=memory,
+            provider_names={p.id: p.display_name for p in providers},
+            tally=task.tally,
+        )
+        return await _carry(task, exchange, select(task.spec.schedule, providers), report.held_by)
 
 
-async def _open_run(  # noqa: PLR0913, PLR0917 - everything one run needs
-    access: SiteAccess,
-    order: Order,
-    adapter: EmrAdapter,
-    ocean: OceanClient,
-    sek: SharedEncryptionKey,
-    data_key: DataKey,
-    lease: Lease,
-    providers: tuple[Provider, ...],
-) -> Exchange:
-    known: dict[Kind, dict[bytes, bytes]] = {}
-    async with access.database.transaction() as transaction:
-        for kind in (Kind.APPOINTMENT, Kind.PATIENT):
-            rows = snapshots.read(transaction, site=access.site, kind=kind)
-            known[kind] = {row.ref_digest: row.content_digest async for row in rows}
-    return Exchange(
-        site=access.site,
-        site_number=access.settings.spec.site_number,
-        kind=order.kind,
-        run_id=uuid4(),
-        adapter=adapter,
-        ocean=ocean,
-        sek=sek,
-        data_key=data_key,
-        database=access.database,
-        lease=lease,
-        provider_names={p.id: p.display_name for p in providers},
-        known=known[Kind.APPOINTMENT],
-        known_patients=known[Kind.PATIENT],
-    )
+async def _carry(task: Task, exchange: Exchange, chosen: Selection, held_by: str) -> Result:
+    """Send every page before the next is asked for; after a full reading, remove what is gone."""
+    if not chosen.providers:
+        raise StoppedError(progress.nobody(chosen, utc_now()))
+    days = window(task.spec.schedule, task.zone, task.started_at)
+    reading = await _read(exchange, chosen, days, task.zone)
+    if task.order.kind is SyncKind.RECENT:
+        return Result(reading.reservation(utc_now()))
+    groups = frozenset(exchange.memory.group(p) for p in chosen.providers)
+    sweep = Sweep(Scope(days, groups, everybody=chosen.everybody), exchange.seen, held_by)
+    async with contextlib.aclosing(exchange.memory.appointments()) as known:
+        async for record in known:
+            sweep.look(record)
+    removals = sweep.removals(complete=reading.complete)
+    await exchange.remove(removals)
+    held = len(removals.held) if reading.complete else None
+    return Result(reading.reservation(utc_now()), held, str(exchange.memory.run_id))
 
 
-async def _read_all(
-    run: Exchange, chosen: Selection, days: Window, zone: ZoneInfo
-) -> tuple[tuple[str, ...], list[str]]:
-    """Every page, each sent before the next is asked for. Returns doubts about completeness, and hidden providers."""
-    pages = run.adapter.list_appointments(chosen.providers, days.first, days.end, zone)
-    doubts: tuple[str, ...] = ("the EMR's answer broke off",)
-    hidden: list[str] = []
+async def _read(exchange: Exchange, chosen: Selection, days: Window, zone: ZoneInfo) -> progress.Reading:
+    pages = exchange.adapter.list_appointments(chosen.providers, days.first, days.end, zone)
+    last: AppointmentPage | None = None
     async with contextlib.aclosing(pages):
         async for page in pages:
-            await run.take(page.items)
-            if page.last:
-                doubts, hidden = page.doubts, sorted(page.hidden_provider_ids)
-    return doubts, hidden
+            await exchange.take(page.items)
+            last = page
+    if last is None or not last.last:
+        return progress.Reading(chosen.unknown, ("The EMR's answer broke off.",))
+    return progress.Reading((*chosen.unknown, *sorted(last.hidden_provider_ids)), last.doubts)
 
 
-async def _known(access: SiteAccess, days: Window) -> list[snapshots.Known]:
-    async with access.database.transaction() as transaction:
-        rows = snapshots.read(transaction, site=access.site, kind=Kind.APPOINTMENT)
-        return [row async for row in rows]
+async def _succeed(task: Task, result: Result) -> Outcome:
+    order = task.order
+    run = Run(started_at=task.started_at, finished_at=utc_now(), trigger=order.trigger, counts=task.tally.counts())
+    if task.tally.set_aside:
+        log.warning("records set aside", site=task.access.site, reasons=dict(task.tally.set_aside))
+    report = await _close(
+        task,
+        lambda report: progress.succeeded(
+            report,
+            run,
+            kind=order.kind,
+            window=order.window,
+            token=order.token,
+            reservation=result.reservation,
+            held=result.held,
+            held_by=result.run_id,
+        ),
+    )
+    log.info("synchronised", site=task.access.site, kind=order.kind.value, counts=run.counts.model_dump())
+    return Outcome(report.problem)
 
 
-def _nobody(chosen: Selection, at: datetime) -> Problem:
-    if chosen.unknown:
-        said = f"The EMR shows none of the chosen providers ({', '.join(chosen.unknown)})."
-        return _problem(Reason.PROVIDER_UNKNOWN, said, at)
-    return _problem(Reason.NO_PROVIDER_SELECTED, "No provider is selected.", at)
+async def _fail(task: Task, error: Exception) -> Outcome:
+    """Write down why the run failed."""
+    trouble = error.problem if isinstance(error, StoppedError) else problem_of(error, utc_now())
+    refused = task.shown if isinstance(error, EmrAuthRefusedError | OceanAccessRefusedError) else ""
+    log.warning("synchronisation failed", site=task.access.site, reason=trouble.reason.value, message=trouble.message)
+    await _close(task, lambda report: progress.failed(report, trouble, refused=refused))
+    return Outcome(trouble, try_again=not isinstance(error, _NOT_AT_ONCE))
 
 
-def _reservation(chosen: Selection, hidden: list[str], doubts: tuple[str, ...], held: int) -> Problem | None:
-    """What a run that came to its end could not do."""
-    now = utc_now()
-    unseen = sorted({*chosen.unknown, *hidden})
-    if unseen:
-        return _problem(
-            Reason.PROVIDER_UNKNOWN, f"The EMR does not show {', '.join(unseen)}; nothing was removed.", now
-        )
-    if doubts:
-        return _problem(Reason.SYNC_INCOMPLETE, f"{'; '.join(doubts)}. Nothing was removed.", now)
-    if held:
-        return _problem(Reason.REMOVAL_HELD, f"{held} appointments would have been removed at once.", now)
-    return None
-
-
-def _problem(reason: Reason, what: str, at: datetime) -> Problem:
-    return Problem(reason=reason, message=f"{what} {EXPLANATIONS[reason].remedy}"[:1024], at=at)
-
-
-async def open_data_key(access: SiteAccess, sek: SharedEncryptionKey, fingerprint: str) -> DataKey:
-    """The key the clinic's rows are sealed with: the one kept for this SEK, or a new one."""
-    fresh = DataKey.new()
-    wrapped = fresh.wrap(sek, fingerprint=fingerprint, site=access.site)
-    async with access.database.transaction() as transaction:
-        kept = await data_keys.put(transaction, site=access.site, sek_fingerprint=fingerprint, envelope=wrapped)
-    return fresh if kept == wrapped else DataKey.unwrap(kept, sek, site=access.site)
-
-
-async def _conclude(access: SiteAccess, order: Order, report: SyncReport, lease: Lease) -> None:
-    """Write the report and its audit record in one transaction, while the lease is still ours."""
-    run = report.last_full if order.kind is SyncKind.FULL else report.last_recent
-    what = {"trigger": order.trigger.value, "counts": run.counts.model_dump() if run else {}}
-    outcome = report.problem.reason.value if report.problem else "done"
-    async with access.database.transaction() as transaction:
-        await leases.confirm(transaction, lease)
-        document = report.model_dump(mode="json", by_alias=True)
-        await states.write(transaction, site=access.site, process=Process.SYNC, state=document)
-        await audit.append(
-            transaction,
-            site=access.site,
-            actor="ocean-sync",
-            action=f"sync.{order.kind.lower()}",
-            what=what,
-            outcome=outcome,
-        )
-
-
-async def _read(access: SiteAccess) -> SyncReport:
-    async with access.database.transaction() as transaction:
-        state = await states.read(transaction, site=access.site, process=Process.SYNC)
-    return SyncReport.model_validate(state) if state else SyncReport()
-
-
-async def _write(access: SiteAccess, report: SyncReport) -> None:
-    async with access.database.transaction() as transaction:
-        document = report.model_dump(mode="json", by_alias=True)
-        await states.write(transaction, site=access.site, process=Process.SYNC, state=document)
-
-
-@contextlib.asynccontextmanager
-async def _lease(access: SiteAccess, order: Order) -> AsyncIterator[Lease]:
-    """The site's lease, renewed while the block lasts. A scheduled recent run does not wait for another one's end."""
-    patient = order.kind is SyncKind.FULL or order.trigger is not Trigger.SCHEDULED
-    lease = await _acquire(access, waits=_WAITS if patient else 0)
-    renewing = asyncio.create_task(_renew(access, lease))
-    try:
-        yield lease
-    finally:
-        renewing.cancel()
-        with contextlib.suppress(*KNOWN_ERRORS):
-            async with access.database.transaction() as transaction:
-                await leases.release(transaction, lease)
-
-
-async def _acquire(access: SiteAccess, *, waits: int) -> Lease:
-    while True:
-        try:
-            async with access.database.transaction() as transaction:
-                return await leases.acquire(transaction, site=access.site, holder=socket.gethostname(), lifetime=LEASE)
-        except LeaseTakenError:
-            if waits <= 0:
-                raise
-            waits -= 1
-            await asyncio.sleep(_WAIT_SECONDS)
-
-
-async def _renew(access: SiteAccess, lease: Lease) -> None:
-    """Renew for ever. When that fails for good, `confirm` stops the run at its next write."""
-    while True:
-        await asyncio.sleep(_RENEW_SECONDS)
-        try:
-            async with access.database.transaction() as transaction:
-                await leases.renew(transaction, lease, lifetime=LEASE)
-        except KNOWN_ERRORS as error:
-            log.warning("lease not renewed", site=access.site, reason=error.reason.value)
+async def _close(task: Task, change: Callable[[SyncReport], SyncReport]) -> SyncReport:
+    order = task.order
+    return await task.journal.close(change, kind=order.kind, trigger=order.trigger, counts=task.tally.counts())

@@ -39,15 +39,6 @@ class Facts:
     pod_problem: str = ""
     """Why a pod of the clinic cannot start."""
 
-    @property
-    def refused(self) -> Problem | None:
-        """Why Ocean or the EMR may not be called: from the newest process that tried."""
-        stopped = self.sync.problem if self.sync and self.sync.problem else None
-        checked = self.check.access if self.check else None
-        if stopped and stopped.reason in ACCESS_REASONS and not (self.check and self.check.at > stopped.at):
-            return stopped
-        return checked
-
 
 def token(*parts: object) -> str:
     """A short name for a set of settings: equal exactly when they are."""
@@ -67,7 +58,7 @@ def check_token(site: Site, facts: Facts) -> str:
     stopped = facts.sync.problem if facts.sync else None
     refusal = stopped.at if stopped and stopped.reason in ACCESS_REASONS else ""
     again = site.requests.get(names.REAUTHORIZE_REQUEST, "")
-    return token(spec.site_number, spec.ocean, spec.emr, facts.key.version, again, refusal)
+    return token(spec.site_number, spec.ocean, spec.emr, facts.key.version, facts.key.fingerprint, again, refusal)
 
 
 def window_token(site: Site, facts: Facts) -> str:
@@ -81,6 +72,18 @@ def window_token(site: Site, facts: Facts) -> str:
 def check_is_current(site: Site, facts: Facts) -> bool:
     """Whether the last check looked at the settings as they are now."""
     return facts.check is not None and facts.check.token == check_token(site, facts)
+
+
+def refused(site: Site, facts: Facts) -> Problem | None:
+    """Why Ocean or the EMR may not be called.
+
+    A check that is current knew of every refusal before it (its token holds them), whatever the clocks of the
+    two pods say; until there is one, the refusal stands.
+    """
+    stopped = facts.sync.problem if facts.sync else None
+    if stopped and stopped.reason in ACCESS_REASONS and not check_is_current(site, facts):
+        return stopped
+    return facts.check.access if facts.check else None
 
 
 def key_accepted(site: Site, facts: Facts) -> bool:
@@ -107,5 +110,5 @@ def may_work(site: Site, facts: Facts) -> bool:
         and bool(spec.schedule.providers)
         and key_accepted(site, facts)
         and check_is_current(site, facts)
-        and facts.refused is None
+        and refused(site, facts) is None
     )

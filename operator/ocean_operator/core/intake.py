@@ -14,7 +14,16 @@ from ocean_api.sek import problems_with
 from ocean_api.v1alpha1.spec import KeySource, KeySpec
 from ocean_operator.core.site import Manifest
 
-_MARKS: Final = ("argocd.argoproj.io/", "kubectl.kubernetes.io/last-applied-configuration")
+_MARKS: Final = (
+    "argocd.argoproj.io/",
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "app.kubernetes.io/instance",
+    "meta.helm.sh/",
+    "helm.sh/",
+    "kustomize.toolkit.fluxcd.io/",
+    "helm.toolkit.fluxcd.io/",
+)
+"""Labels and annotations of tools that bring manifests from git, or keep a copy of what was applied."""
 
 
 @dataclass(frozen=True, slots=True)

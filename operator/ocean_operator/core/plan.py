@@ -27,7 +27,8 @@ class ObservedChild:
 
     uid: str
     owner: str
-    """uid of the controlling OceanSite; of an earlier one with the same name while old children are collected."""
+    """uid of the controlling OceanSite; of an earlier one with the same name while old children are collected;
+    empty for a copy that a person made, which is never deleted."""
     resource_version: int
     hash: str
     """Our annotation: what was asked for."""
@@ -107,7 +108,7 @@ def plan(
     remove = tuple(
         Removal(ident, site.key.namespace, seen.uid)
         for ident, seen in observed.items()
-        if ident.kind in KINDS and ident not in wanted and not seen.deleting
+        if ident.kind in KINDS and ident not in wanted and seen.owner and not seen.deleting
     )
     return Plan(tuple(apply), remove)
 

@@ -40,7 +40,7 @@ def event(site: Site, kind: str, reason: str, note: str, *, now: datetime) -> Ma
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{site.key.name}.", "namespace": site.key.namespace},
+        "metadata": {"generateName": f"{site.key.name}-", "namespace": site.key.namespace},
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": _CONTROLLER,
         "reportingInstance": names.MANAGED_BY,

@@ -78,11 +78,24 @@ def _read_spec(raw: Manifest) -> tuple[OceanSiteSpec | None, str]:
 
 
 def read_status(raw: Manifest) -> OceanSiteStatus:
-    """The status in `raw`; an empty one where it cannot be read, since a status can always be made anew."""
+    """The status in `raw`, without what cannot be read: a newer operator may have written it.
+
+    What is lost is made anew, but for the requests handled, which would be carried out again: so each part is
+    read by itself.
+    """
     try:
         return OceanSiteStatus.model_validate(raw)
     except pydantic.ValidationError:
-        return OceanSiteStatus()
+        readable = {**raw, "conditions": [c for c in raw.get("conditions") or () if _reads(conditions=[c])]}
+        return OceanSiteStatus.model_validate({k: v for k, v in readable.items() if _reads(**{k: v})})
+
+
+def _reads(**part: Any) -> bool:
+    try:
+        OceanSiteStatus.model_validate(part)
+    except pydantic.ValidationError:
+        return False
+    return True
 
 
 def in_words(error: pydantic.ValidationError) -> str:

@@ -22,7 +22,7 @@ from ocean_api.v1alpha1.status import (
     ProvidersStatus,
     SyncStatus,
 )
-from ocean_operator.core.facts import Facts, check_is_current, key_accepted, may_work
+from ocean_operator.core.facts import Facts, check_is_current, key_accepted, may_work, refused
 from ocean_operator.core.platform import Platform
 from ocean_operator.core.schedule import RECENT_INTERVAL, next_full, next_recent, slots
 from ocean_operator.core.site import Site
@@ -115,7 +115,7 @@ def _verdicts(site: Site, platform: Platform, seen: Observation, now: datetime) 
         _synced(site, seen.facts, now),
     ]
     worst = _worst(checks)
-    return [_ready(site, worst), _reconciling(worst), _stalled(worst), *checks]
+    return [_ready(site, worst), _reconciling(site, worst), _stalled(worst), *checks]
 
 
 def _worst(checks: Iterable[Verdict]) -> Verdict:
@@ -145,8 +145,9 @@ def _ready(site: Site, worst: Verdict) -> Verdict:
     return _verdict(ConditionType.READY, "False", Reason.SITE_NOT_READY, message)
 
 
-def _reconciling(worst: Verdict) -> Verdict:
-    if worst.status == "Unknown" and worst.reason in _WAITING:
+def _reconciling(site: Site, worst: Verdict) -> Verdict:
+    resting = site.spec is not None and (site.spec.suspend or not site.spec.is_enabled)
+    if not resting and worst.status == "Unknown" and worst.reason in _WAITING:
         return _verdict(ConditionType.RECONCILING, "True", Reason.RECONCILING, f"Waiting for {worst.type}.")
     return _verdict(ConditionType.RECONCILING, "False", Reason.UP_TO_DATE)
 
@@ -164,9 +165,9 @@ def _config_valid(site: Site, seen: Observation) -> Verdict:
     if seen.findings:
         said = "; ".join(f.message for f in seen.findings)
         return _verdict(kind, "False", seen.findings[0].reason, said)
-    refused = [c for c in seen.children if not c.healthy]
-    if refused:
-        said = "; ".join(f"{c.kind} {c.name}: {c.reason}" for c in refused)
+    spoilt = [c for c in seen.children if not c.healthy]
+    if spoilt:
+        said = "; ".join(f"{c.kind} {c.name}: {c.reason}" for c in spoilt)
         return _verdict(kind, "False", Reason.CHILD_REFUSED, said)
     return _verdict(kind, "True", Reason.SPEC_VALID, "; ".join(warnings_for(site.spec)))
 
@@ -202,8 +203,9 @@ def _pending(kind: ConditionType, facts: Facts, reason: Reason) -> Verdict:
 
 def _authorized(site: Site, facts: Facts) -> Verdict:
     kind = ConditionType.AUTHORIZED
-    if facts.refused:
-        return _verdict(kind, "False", facts.refused.reason, facts.refused.message)
+    problem = refused(site, facts)
+    if problem:
+        return _verdict(kind, "False", problem.reason, problem.message)
     if not key_accepted(site, facts) or not check_is_current(site, facts):
         return _pending(kind, facts, Reason.NOT_CHECKED)
     return _verdict(kind, "True", Reason.ACCESS_ACCEPTED)

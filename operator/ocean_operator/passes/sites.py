@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -130,4 +129,13 @@ async def _write_status(site: Site, status: OceanSiteStatus, runtime: Runtime) -
     runtime.observed.saw_site(answer)
     if read_status(answer.get("status") or {}) != status:
         log.warning("status was not taken over as written; is the CRD older than the operator?", site=str(site.key))
-    await asyncio.gather(*(runtime.cluster.create(event) for event in news(site, status, runtime.clock())))
+    await _tell(news(site, status, runtime.clock()), runtime)
+
+
+async def _tell(events: Iterable[Manifest], runtime: Runtime) -> None:
+    """Post events. The status is the truth: one that cannot be posted is logged and forgotten."""
+    for event in events:
+        try:
+            await runtime.cluster.create(event)
+        except ClusterError as error:
+            log.warning("event not posted", reason=event["reason"], error=str(error))

@@ -10,11 +10,13 @@ import pytest
 from ocean_emr.errors import (
     EmrAnswerError,
     EmrAuthRefusedError,
+    EmrError,
     EmrNotFoundError,
     EmrPermissionDeniedError,
     EmrRecordError,
+    EmrUnavailableError,
 )
-from ocean_emr.records import AppointmentStatus, PatientId
+from ocean_emr.records import AppointmentPage, AppointmentStatus, PatientId
 from ocean_emr.testing.oscar_sim import (
     Fault,
     FaultKind,
@@ -201,6 +203,24 @@ async def test_a_failure_among_many_details_ends_the_others(sim: OscarSim) -> No
 
     refused = [entry for entry in sim.ledger.received if entry.login == "refused"]
     assert len(refused) <= 5
+
+
+@BOTH
+async def test_a_silence_after_half_of_the_pages_concludes_nothing(sim: OscarSim) -> None:
+    sim.faults.add(Fault(FaultKind.SILENCE, path="/schedule/fetch", skip=2))
+    pages: list[AppointmentPage] = []
+    error: EmrError | None = None
+    async with adapter_to(sim) as adapter:
+        try:
+            async for page in adapter.list_appointments([P101], DAY, DAY + timedelta(days=28), ZONE):
+                pages.append(page)  # noqa: PERF401 - what came before the failure is the point
+        except EmrError as caught:
+            error = caught
+
+    assert isinstance(error, EmrUnavailableError)
+    assert "in time" in error.what
+    assert "1" in ids(pages)
+    assert not any(page.last for page in pages)
 
 
 @BOTH

@@ -139,7 +139,7 @@ def test_a_birth_date_that_is_none_is_left_out(fields: dict[str, str]) -> None:
 
 
 def test_a_card_without_a_province_we_know_names_none() -> None:
-    """OSCAR's list also holds things like "US-NY" and "OT" for other."""
+    """OSCAR's list of card types also holds states, such as "US-NY"."""
     card = PatientRow.model_validate(chart(hin="1", hcType="US-NY", hcRenewDate=1)).record().health_number
 
     assert card == HealthNumber("1")

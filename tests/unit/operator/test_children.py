@@ -332,7 +332,6 @@ def test_stores_are_reached_through_their_peers_where_they_are_named() -> None:
 
 
 @pytest.mark.parametrize("url", ["https://emr.example.org:99999/", "https://[abc/"])
-@pytest.mark.xfail(reason="the pass dies of an address that the status should complain about", strict=True)
 def test_an_impossible_address_does_not_keep_the_clinic_from_being_judged(url: str) -> None:
     """Objects are made before the status is written, also for a spec with findings."""
     emr = {"type": "OscarPro", "oscarPro": {"url": url, "credentialsSecret": "emr"}}

@@ -195,7 +195,6 @@ def test_what_is_wrong_is_said_with_its_remedy(
     ],
     ids=["Argo CD with label tracking, or Helm", "Helm", "Flux"],
 )
-@pytest.mark.xfail(reason="only Argo CD's annotations and kubectl's are looked for", strict=True)
 def test_a_secret_that_another_tool_brought_from_git_is_not_used(meta: dict[str, Any]) -> None:
     """Helm keeps the whole manifest, key and all, in its release Secret."""
     assert decide(HANDED, NONE, secret(**meta), read_back=False).reason is Reason.KEY_SECRET_EXPOSED

@@ -131,7 +131,6 @@ def test_losing_an_unknown_clinic_means_nothing(seen: Observed) -> None:
     assert seen.lost_site(OTHER, "x") == ()
 
 
-@pytest.mark.xfail(reason="nothing is remembered of what is gone, so a late answer brings a ghost back", strict=True)
 def test_late_news_of_what_is_gone_brings_nothing_back(seen: Observed) -> None:
     """Only the audit finds such a ghost, minutes later, and ends the operator for it."""
     seen.lost_site(KEY, UID)

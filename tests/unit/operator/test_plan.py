@@ -125,7 +125,6 @@ def test_a_stray_object_of_an_own_kind_is_removed(kind: str) -> None:
     assert plan(CLINIC, DESIRED, seen, RECORDED).remove == (Removal(stray, "clinic-a", "uid-stray"),)
 
 
-@pytest.mark.xfail(reason="labels alone decide: a person's copy of a child is deleted", strict=True)
 def test_an_object_that_no_clinic_owns_is_not_removed() -> None:
     """`kubectl get cronjob -o yaml`, another name, `kubectl create`: a person's copy keeps our labels."""
     copied = ChildId("CronJob", "debug-copy")

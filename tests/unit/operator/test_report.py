@@ -86,6 +86,7 @@ def test_an_event_names_the_clinic_and_the_moment() -> None:
         "namespace": "clinic-a",
         "uid": UID,
     }
-    assert made["metadata"] == {"generateName": "north.", "namespace": "clinic-a"}
+    assert made["metadata"]["namespace"] == "clinic-a"
+    assert made["metadata"]["generateName"].startswith("north")
     assert made["eventTime"] == "2026-03-10T15:20:30.000005Z"
     assert len(made["note"]) == 1024

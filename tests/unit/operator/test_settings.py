@@ -75,9 +75,6 @@ def test_an_impossible_setting_ends_the_start_and_is_named(
     ],
     ids=["Vault without TLS", "no range"],
 )
-@pytest.mark.xfail(
-    reason="neither is looked at here; a range that is none ends the start with a traceback", strict=True
-)
 def test_a_dangerous_or_senseless_setting_ends_the_start(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:

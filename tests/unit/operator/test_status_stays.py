@@ -111,9 +111,6 @@ def test_a_status_that_cannot_be_read_is_made_anew() -> None:
     assert read_status({"conditions": [{"type": "Weather"}]}) == OceanSiteStatus()
 
 
-@pytest.mark.xfail(
-    reason="one unreadable condition loses the handled requests: they are carried out again", strict=True
-)
 def test_requests_stay_handled_though_a_newer_operator_wrote_a_reason_we_do_not_know() -> None:
     clinic = site()
     stored = as_stored(status_at(clinic, served(clinic).facts, NOW))

@@ -225,10 +225,7 @@ async def test_a_certificate_is_renewed_in_time(left: timedelta, renewed: bool) 
         {"data": {}},
         {"data": {"ca.crt": "x", "tls.crt": "x", "tls.key": "x"}},
         {"metadata": {"name": SECRET, "resourceVersion": "1"}},
-        pytest.param(
-            {"data": {"ca.crt": "", "tls.crt": "", "tls.key": ""}},
-            marks=pytest.mark.xfail(reason="nobody looks whether it is a certificate; TLS then fails", strict=True),
-        ),
+        {"data": {"ca.crt": "", "tls.crt": "", "tls.key": ""}},
     ],
     ids=["empty", "not base64", "no expiry", "empty fields"],
 )
@@ -243,7 +240,6 @@ async def test_a_secret_that_cannot_be_read_is_made_anew(spoilt: dict[str, Any])
 
 
 @pytest.mark.usefixtures("made_here")
-@pytest.mark.xfail(reason="nobody compares the certificate's names with the wanted ones", strict=True)
 async def test_another_service_name_brings_another_certificate() -> None:
     """Else every apply is refused for months: the API server does not find the Service's name in the certificate."""
     objects = Objects()
@@ -254,7 +250,6 @@ async def test_another_service_name_brings_another_certificate() -> None:
 
 
 @pytest.mark.usefixtures("made_here")
-@pytest.mark.xfail(reason="an expiry without a zone cannot be compared with now, and ends the operator", strict=True)
 async def test_an_expiry_that_somebody_edited_is_read_or_made_anew() -> None:
     objects = Objects()
     await shared_certificate(cluster(objects), "ocean-system", HOSTS, NOW)
@@ -302,7 +297,6 @@ async def test_a_missing_configuration_is_no_error() -> None:
     assert objects.writes == []
 
 
-@pytest.mark.xfail(reason="the second replica's conflict ends its process at the very first start", strict=True)
 async def test_two_replicas_that_publish_together_do_not_disturb_each_other() -> None:
     class Crossing(Objects):
         """Both read before either writes."""
@@ -325,7 +319,6 @@ async def test_two_replicas_that_publish_together_do_not_disturb_each_other() ->
     assert ends == [None, None]
 
 
-@pytest.mark.xfail(reason="the renewing replica has the API server forget the authority of the others", strict=True)
 async def test_the_other_replicas_are_trusted_until_they_have_renewed_too() -> None:
     """They look once a day: until then every review that reaches one of them would fail."""
     objects = Objects(hooks=configuration(BUNDLE))

@@ -86,7 +86,7 @@ class Services:
     def _info(self, call: Call) -> Response:
         classic = self._profile is Profile.CLASSIC
         if call.nobody and classic:
-            text = "Sorry, there was an error building your resposne: java.lang.NullPointerException"
+            text = "Sorry, there was an error building the answer: java.lang.NullPointerException"
             return Response(text, media_type="application/json")
         if call.nobody:
             return json_answer({"error": "An internal error occurred. Please try again later."})

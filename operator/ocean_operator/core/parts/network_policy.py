@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from ocean_api import names
 from ocean_api.v1alpha1.spec import OceanSiteSpec
 from ocean_operator.core.parts.common import manifest
 from ocean_operator.core.platform import Platform
 from ocean_operator.core.site import Manifest, Site
-from ocean_operator.core.validate import urls
+from ocean_operator.core.validate import port_of, urls
 
-_HTTPS: Final = 443
 _ANYWHERE: Final = [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}]
 _PUBLIC: Final = [
     {
@@ -51,10 +49,10 @@ def network_policy(site: Site, spec: OceanSiteSpec, platform: Platform) -> Manif
     outside = [*_PUBLIC, *({"ipBlock": {"cidr": r}} for r in platform.allowed_address_ranges)]
     if platform.addresses.host_suffixes:
         outside.append({"namespaceSelector": {}})
-    ports = sorted({urlsplit(url).port or _HTTPS for _, url in urls(spec)})
+    ports = sorted({port for _, url in urls(spec) if (port := port_of(url))})
     egress: list[dict[str, Any]] = [_DNS, _allow(outside, ports)]
     if platform.vault:
-        egress.append(_allow(platform.vault_peers or _ANYWHERE, [urlsplit(platform.vault.address).port or _HTTPS]))
+        egress.append(_allow(platform.vault_peers or _ANYWHERE, [port_of(platform.vault.address) or 0]))
     if platform.database:
         egress.append(_allow(platform.database_peers or _ANYWHERE, [platform.database.port]))
     return {
