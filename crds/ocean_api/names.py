@@ -76,8 +76,11 @@ def site_id(namespace: str, name: str) -> str:
 
 
 def service_account(name: str) -> str:
-    """The account the site's pods run under. A prefix keeps a site called `default` from borrowing the namespace's."""
-    return f"ocean-{name}"
+    """The account the site's pods run under.
+
+    No other account begins like it, so a site called `operator` cannot get the operator's rights in Vault.
+    """
+    return f"ocean-site-{name}"
 
 
 def child(name: str, part: str) -> str:

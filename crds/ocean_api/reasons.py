@@ -40,6 +40,7 @@ class Reason(StrEnum):
     KEY_SECRET_MISSING = "KeySecretMissing"
     KEY_SECRET_INVALID = "KeySecretInvalid"
     KEY_SECRET_EXPOSED = "KeySecretExposed"
+    KEY_SECRET_FORBIDDEN = "KeySecretForbidden"
     KEY_WEAK = "KeyWeak"
     KEY_ALREADY_STORED = "KeyAlreadyStored"
     KEY_MISSING = "KeyMissing"
@@ -164,6 +165,11 @@ EXPLANATIONS: Final[dict[Reason, Explanation]] = {
         "The Secret carries Argo CD's tracking mark or kubectl's last-applied annotation, so git or an annotation "
         "has seen the key. It was not used.",
         "Choose another key at Ocean, delete the Secret, and hand the new key over with `kubectl create`.",
+    ),
+    Reason.KEY_SECRET_FORBIDDEN: Explanation(
+        "The operator may not fetch the Secret that hands over the key: this namespace has not agreed to it.",
+        "Add the namespace to the chart's `keyIntake.namespaces`, or bind the ClusterRole `ocean-operator-key-intake` "
+        "there (docs/how-to/install.md).",
     ),
     Reason.KEY_WEAK: Explanation(
         "The key breaks Ocean's rules: 16, 24 or 32 characters with a digit, an upper-case letter, a lower-case "

@@ -132,8 +132,12 @@ class CheckReport(ApiModel):
     """When it finished."""
     key_version: int | None = None
     """The version in Vault that was tried."""
+    key_fingerprint: str = ""
+    """Its random id: a key that took the place of another may have the same version."""
     key: Problem | None = None
     """Why the key is not accepted."""
+    key_tried: bool = False
+    """True when Ocean was asked whether it knows the key; until then nothing is known about it."""
     key_compared: bool = False
     """True when Ocean had something to try the key on."""
     access: Problem | None = None

@@ -91,8 +91,11 @@ class ControlPlane(Cluster):
                     *extra_controller_manager_args,
                 ),
             }
-            for name in plane._commands:
-                plane.start_server(name)
+            # The controller manager gives up when the API server has not yet granted it its rights.
+            plane.start_server("etcd")
+            plane.start_server("kube-apiserver")
+            plane._wait("The API server", "/readyz")
+            plane.start_server("kube-controller-manager")
             plane.wait_ready()
         except BaseException:
             plane.stop()
@@ -126,12 +129,12 @@ class ControlPlane(Cluster):
         Raises:
             NotReadyError: A server ended, or a minute went by.
         """
+        self._wait("The API server", "/readyz")
+        self._wait("The controller manager", DEFAULT_ACCOUNT_PATH)
+
+    def _wait(self, what: str, path: str) -> None:
         with api_client.as_admin(self._layout) as api:
-            for what, path in (
-                ("The API server", "/readyz"),
-                ("The controller manager", DEFAULT_ACCOUNT_PATH),
-            ):
-                api_client.wait_until(partial(api_client.answers_ok, api, path), what=what, given_up=self._ended_server)
+            api_client.wait_until(partial(api_client.answers_ok, api, path), what=what, given_up=self._ended_server)
 
     def user_kubeconfig(self, name: str, groups: Sequence[str] = ()) -> Path:
         """A kubeconfig for the user `name`, who may do what RBAC grants to it and its groups."""

@@ -42,12 +42,17 @@ _EMR_CREDENTIALS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """What the simulated EMRs know, for patients who do not exist; the last clinic's token was withdrawn."""
 
-_EXPECTED: Final = {
+EXPECTED: Final = {
     "maple-family": "SiteReady",
     "cedar-health": "SiteReady",
     "birch-counselling": "SiteReady",
     "willow-walk-in": "EmrAuthRefused",
 }
+_OWN_IMAGES: Final = (
+    "--set=openbao.image.repository=ocean-openbao,openbao.image.tag=dev",
+    "--set=postgresql.image.repository=ocean-postgres,postgresql.image.tag=dev",
+)
+"""The embedded servers' images that we build. A cluster that pulls images gets the official ones."""
 _PATIENCE_SECONDS: Final = 300
 
 
@@ -58,8 +63,8 @@ def run() -> None:
     _install(cluster, image)
     _simulators(cluster, image)
     _clinics(cluster)
-    with step("waiting for the clinics", lambda: ", ".join(f"{k} {v or '…'}" for k, v in _reasons(cluster).items())):
-        _await(lambda: _reasons(cluster) == _EXPECTED, "the clinics did not come to the states they should")
+    with step("waiting for the clinics", lambda: ", ".join(f"{k} {v or '…'}" for k, v in reasons(cluster).items())):
+        _await(lambda: reasons(cluster) == EXPECTED, "the clinics did not come to the states they should")
     _show(cluster)
 
 
@@ -85,7 +90,8 @@ def _images(cluster: PodCluster) -> str:
 def _install(cluster: PodCluster, image: str) -> None:
     _namespace(cluster, SYSTEM, "restricted")
     _namespace(cluster, CLINICS, "restricted")
-    repository, _, tag = image.rpartition(":")
+    repository, tag = image.rsplit(":", 1)
+    own: tuple[str, ...] = () if os.environ.get("IMAGE") else _OWN_IMAGES
     with step("installing the chart"):
         cluster.helm(
             "upgrade",
@@ -96,6 +102,7 @@ def _install(cluster: PodCluster, image: str) -> None:
             f"--values={DEV / 'demo' / 'values.yaml'}",
             f"--set=image.repository={repository}",
             f"--set=image.tag={tag}",
+            *own,
             # What the image is, so that another one under the same tag replaces the pods.
             f"--set-string=podAnnotations.demo-image={_digest(image)}",
         )
@@ -109,13 +116,13 @@ def _digest(image: str) -> str:
 
 def _simulators(cluster: PodCluster, image: str) -> None:
     _namespace(cluster, SIMULATORS, "restricted")
-    if not _secret(cluster, SIMULATORS, "simulators-tls"):
+    if not secret(cluster, SIMULATORS, "simulators-tls"):
         authority = Authority.create()
         hosts = [f"{name}.{SIMULATORS}.svc.cluster.local" for name in ("ocean", "oscar", "fhir")]
         pair = authority.issue(hosts[0], addresses=hosts)
         files = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority.pair.certificate}
         _create_secret(cluster, SIMULATORS, "simulators-tls", {name: text.decode() for name, text in files.items()})
-    if not _secret(cluster, SIMULATORS, "ocean-sites"):
+    if not secret(cluster, SIMULATORS, "ocean-sites"):
         sites = [_ocean_site(example) for example in EXAMPLES]
         _create_secret(cluster, SIMULATORS, "ocean-sites", {"sites.json": json.dumps({"sites": sites})})
     text = (DEV / "demo" / "simulators.yaml").read_text().replace("IMAGE", image)
@@ -140,9 +147,9 @@ def _ocean_site(example: str) -> dict[str, str | None]:
 
 def _clinics(cluster: PodCluster) -> None:
     """Hand over credentials and keys as a person would, and apply the examples."""
-    authority = _secret(cluster, SIMULATORS, "simulators-tls")["ca.crt"]
-    sites = {s["siteNum"]: s for s in json.loads(_secret(cluster, SIMULATORS, "ocean-sites")["sites.json"])["sites"]}
-    known = _reasons(cluster)
+    authority = secret(cluster, SIMULATORS, "simulators-tls")["ca.crt"]
+    sites = {s["siteNum"]: s for s in json.loads(secret(cluster, SIMULATORS, "ocean-sites")["sites.json"])["sites"]}
+    known = reasons(cluster)
     for example in EXAMPLES:
         body = _example(example)
         name, spec = body["metadata"]["name"], body["spec"]
@@ -174,7 +181,7 @@ def _example(name: str) -> dict[str, Any]:
     return body
 
 
-def _reasons(cluster: PodCluster) -> dict[str, str]:
+def reasons(cluster: PodCluster) -> dict[str, str]:
     """Each clinic's reason, as `kubectl get` shows it."""
     listed = json.loads(cluster.kubectl("get", names.PLURAL, "--namespace", CLINICS, "--output=json"))
     return {item["metadata"]["name"]: item.get("status", {}).get("summary", "") for item in listed["items"]}
@@ -189,8 +196,8 @@ def _show(cluster: PodCluster) -> None:
     )
     for name in ("maple-family", "cedar-health"):
         spec = json.loads(cluster.kubectl("get", "oceansite", name, "--namespace", CLINICS, "--output=json"))["spec"]
-        patients = _at_ocean(cluster, spec["siteNumber"], "patients")
-        appointments = _at_ocean(cluster, spec["siteNumber"], "appointments")
+        patients = at_ocean(cluster, spec["siteNumber"], "patients")
+        appointments = at_ocean(cluster, spec["siteNumber"], "appointments")
         people = [patient["content"]["demographics"] for patient in patients]
         lines = sorted(f"{p['surname']}, {p['firstName']}, born {p['birthDate']}" for p in people)
         shown = "\n".join([*lines[:8], f"… {len(lines)} patients, {len(appointments)} appointments"])
@@ -198,7 +205,7 @@ def _show(cluster: PodCluster) -> None:
     say("`make down` removes all of it")
 
 
-def _at_ocean(cluster: PodCluster, number: str, what: str) -> list[dict[str, Any]]:
+def at_ocean(cluster: PodCluster, number: str, what: str) -> list[dict[str, Any]]:
     """What the simulated Ocean has of a site, decrypted with the key it knows."""
     path = f"/api/v1/namespaces/{SIMULATORS}/services/https:ocean:8443/proxy/_sim/sites/{number}/{what}"
     found: list[dict[str, Any]] = json.loads(cluster.kubectl("get", "--raw", path))[what]
@@ -219,7 +226,7 @@ def _namespace(cluster: PodCluster, name: str, level: str) -> None:
     cluster.kubectl("apply", "--server-side", "--field-manager=demo", "--filename=-", input=json.dumps(body))
 
 
-def _secret(cluster: PodCluster, namespace: str, name: str) -> dict[str, str]:
+def secret(cluster: PodCluster, namespace: str, name: str) -> dict[str, str]:
     """A Secret's fields; empty when there is none."""
     text = cluster.kubectl("get", "secret", name, "--namespace", namespace, "--ignore-not-found", "--output=json")
     data = json.loads(text).get("data", {}) if text else {}

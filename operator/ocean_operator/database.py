@@ -53,9 +53,18 @@ Login = Callable[[], Awaitable[tuple[str, str, float]]]
 
 
 class Database:
-    """One PostgreSQL. `open` it before use, `close` it at the end."""
+    """One PostgreSQL. `open` it before use, `close` it at the end.
 
-    def __init__(self, host: str, port: int, *, ca_file: str, login: Login) -> None:
+    Args:
+        host: Where it is.
+        port: Its port.
+        ca_file: PEM file of its authority; empty: the public ones.
+        login: Asked for a login when one is needed.
+        may_act: Called right before each statement; what it raises keeps it from being sent.
+    """
+
+    def __init__(self, host: str, port: int, *, ca_file: str, login: Login, may_act: Callable[[], None]) -> None:
+        self._may_act = may_act
         self._host, self._port, self._ca_file, self._login = host, port, ca_file, login
         self._conninfo, self._good_until = "", 0.0
         self._renewal = asyncio.Lock()
@@ -118,6 +127,7 @@ class Database:
 
     async def _rows(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         async with self._connection() as connection:
+            self._may_act()
             cursor = await connection.execute(statement, values)
             return await cursor.fetchall()
 

@@ -68,13 +68,17 @@ async def audit_watches(cluster: Cluster, observed: Observed, health: Health, *,
 
 async def audit_once(cluster: Cluster, observed: Observed, *, grace_seconds: float) -> dict[str, int]:
     """Objects wrongly known, by kind. Takes `grace_seconds`, so that events under way can arrive."""
-    suspects = {kind: await _compare(kind, cluster, observed) for kind in (names.KIND, *WATCHED_CHILDREN)}
+    listings = {kind: await _list(kind, cluster) for kind in (names.KIND, *WATCHED_CHILDREN)}
+    suspects = {kind: losses(observed.versions(kind), *listing) for kind, listing in listings.items()}
     if not any(suspects.values()):
         return {}
     await asyncio.sleep(grace_seconds)
     wrong: dict[str, int] = {}
     for kind in (kind for kind, objects in suspects.items() if objects):
-        still = suspects[kind] & await _compare(kind, cluster, observed)
+        now, now_version = await _list(kind, cluster)
+        # What was missed at first, as far as it still stands: an object may change or go all the time.
+        missed = {name: min(version, now[name]) for name, version in listings[kind][0].items() if name in now}
+        still = suspects[kind] & losses(observed.versions(kind), {**now, **missed}, now_version)
         if still:
             wrong[kind] = len(still)
             WATCH_LOSSES.labels(kind).inc(len(still))
@@ -82,6 +86,5 @@ async def audit_once(cluster: Cluster, observed: Observed, *, grace_seconds: flo
     return wrong
 
 
-async def _compare(kind: str, cluster: Cluster, observed: Observed) -> set[Name]:
-    listing = await cluster.versions(kind, selector="" if kind == names.KIND else OURS)
-    return losses(observed.versions(kind), *listing)
+async def _list(kind: str, cluster: Cluster) -> tuple[dict[Name, int], int]:
+    return await cluster.versions(kind, selector="" if kind == names.KIND else OURS)

@@ -1,12 +1,14 @@
 """Leadership by a Lease (coordination.k8s.io/v1): one replica works, the others stand by.
 
 The rules are client-go's (k8s.io/client-go/tools/leaderelection): a candidate trusts its own monotonic clock for
-how long it has seen a lease unchanged, never the times written in it.
+how long it has seen a lease unchanged, never the times written in it. The leader looks at its own clock before
+everything that only a leader may do, because it may have been asleep since it renewed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -54,6 +56,7 @@ class Leadership:
         self._retry = lease_seconds / 8
         self._sight: Sight | None = None
         self._lease: dict[str, Any] | None = None
+        self._good_until = 0.0
 
     async def acquire(self) -> None:
         """Return when this process leads."""
@@ -63,23 +66,27 @@ class Leadership:
 
     async def keep(self) -> None:
         """Renew for ever. Raises LeadershipLostError when that failed for too long."""
-        clock = asyncio.get_running_loop().time
-        renewed = clock()
         while True:
             await asyncio.sleep(self._retry)
             try:
-                async with asyncio.timeout(self._retry * 2):
-                    succeeded = await self._attempt()
+                async with asyncio.timeout(min(self._retry * 2, self._good_until - time.monotonic())):
+                    await self._attempt()
             except TimeoutError:
-                succeeded = False
-            if succeeded:
-                renewed = clock()
-            elif clock() - renewed > self._lease_seconds * 2 / 3:
-                raise LeadershipLostError(f"lease {NAME} was not renewed for {clock() - renewed:.0f} s")
+                log.warning("lease not renewed in time", lease=NAME)
+            self.check()
+
+    def check(self) -> None:
+        """Raise LeadershipLostError unless it is certain that nobody else leads. Any thread may ask.
+
+        By the system's clock: an event loop's own stands still for as long as the process did.
+        """
+        late = time.monotonic() - self._good_until
+        if late > 0:
+            raise LeadershipLostError(f"lease {NAME} was not renewed in time; that was {late:.0f} s ago")
 
     async def release(self) -> None:
-        """Give the lease back, so that the next replica need not wait."""
-        if self._lease is None:
+        """Give the lease back while it is certainly ours, so that the next replica need not wait."""
+        if self._lease is None or time.monotonic() > self._good_until:
             return
         self._lease["spec"].update({"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()})
         try:
@@ -96,11 +103,11 @@ class Leadership:
             return False
 
     async def _take_or_renew(self) -> bool:
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         body = await self._cluster.get("Lease", self._namespace, NAME)
         if body is None:
             self._lease = await self._cluster.create(self._mine(None))
-            return self._lease is not None
+            return self._renewed(now) if self._lease else False
         spec = body["spec"]
         holder, renewed = spec.get("holderIdentity") or "", spec.get("renewTime") or ""
         if self._sight is None or (self._sight.holder, self._sight.renewed) != (holder, renewed):
@@ -108,6 +115,11 @@ class Leadership:
         if not may_take(self._sight, self._me, now, spec.get("leaseDurationSeconds") or self._lease_seconds):
             return False
         self._lease = await self._cluster.replace(self._mine(body))
+        return self._renewed(now)
+
+    def _renewed(self, since: float) -> bool:
+        """Others wait a whole lease from when they saw this renewal, which was after `since`."""
+        self._good_until = since + self._lease_seconds * 2 / 3
         return True
 
     def _mine(self, old: dict[str, Any] | None) -> dict[str, Any]:

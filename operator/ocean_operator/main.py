@@ -7,6 +7,7 @@ import contextlib
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from random import shuffle
@@ -45,8 +46,15 @@ def main() -> None:
     try:
         uvloop.run(run(settings))
     except* LeadershipLostError as lost:
-        log.error("leadership lost", error=str(lost.exceptions[0]))  # noqa: TRY400 - a traceback says no more
+        log.error("leadership lost", error=str(_innermost(lost)))  # noqa: TRY400 - a traceback says no more
         sys.exit(1)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The first real exception in nested groups of them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def run(settings: OperatorSettings) -> None:
@@ -56,13 +64,15 @@ async def run(settings: OperatorSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     cluster = await Cluster.connect(at_once=settings.workers + settings.external_workers)
     health = Health()
-    runtime = Runtime(settings, platform_of(settings), cluster, _stores(settings))
+    leadership = Leadership(cluster, settings.namespace, settings.pod_name, lease_seconds=settings.lease_seconds)
+    may_act = leadership.check if settings.leader_election else _always
+    runtime = Runtime(settings, platform_of(settings), cluster.guarded(may_act), _stores(settings, may_act))
     with tempfile.TemporaryDirectory(prefix="ocean-webhook-") as folder:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(_serve_probes(settings, health)),
-                group.create_task(_serve_admission(runtime, Path(folder))),
-                group.create_task(_lead(runtime, health, stop)),
+                group.create_task(_serve_admission(runtime, cluster, Path(folder))),
+                group.create_task(_lead(runtime, leadership, health, stop)),
             ]
             await stop.wait()
             await tasks.pop()
@@ -71,12 +81,25 @@ async def run(settings: OperatorSettings) -> None:
     await cluster.close()
 
 
-def _stores(settings: OperatorSettings) -> Stores | None:
+def _always() -> None:
+    """Where nobody else can run, leadership is never in doubt."""
+
+
+def _stores(settings: OperatorSettings, may_act: Callable[[], None]) -> Stores | None:
     if not settings.has_stores:
         return None
-    vault = Vault(settings.vault_address, ca_file=settings.vault_ca_file, token_file=settings.vault_token_file)
+    vault = Vault(
+        settings.vault_address,
+        ca_file=settings.vault_ca_file,
+        token_file=settings.vault_token_file,
+        may_act=may_act,
+    )
     database = Database(
-        settings.database_host, settings.database_port, ca_file=settings.database_ca_file, login=vault.database_login
+        settings.database_host,
+        settings.database_port,
+        ca_file=settings.database_ca_file,
+        login=vault.database_login,
+        may_act=may_act,
     )
     return Stores(vault, database)
 
@@ -86,9 +109,9 @@ async def _serve_probes(settings: OperatorSettings, health: Health) -> None:
     await probes.serve()
 
 
-async def _serve_admission(runtime: Runtime, folder: Path) -> None:
-    """Answer admission reviews, and keep the certificate and the API server's trust in it fresh."""
-    settings, cluster = runtime.settings, runtime.cluster
+async def _serve_admission(runtime: Runtime, cluster: Cluster, folder: Path) -> None:
+    """Answer admission reviews, and keep the certificate and the API server's trust in it fresh: not only as leader."""
+    settings = runtime.settings
     if not settings.webhook_port:
         return
     service = f"{settings.webhook_service}.{settings.namespace}.svc"
@@ -107,12 +130,9 @@ async def _serve_admission(runtime: Runtime, folder: Path) -> None:
                 reload_context(context, certificate, folder)
 
 
-async def _lead(runtime: Runtime, health: Health, stop: asyncio.Event) -> None:
+async def _lead(runtime: Runtime, leadership: Leadership, health: Health, stop: asyncio.Event) -> None:
     """Wait for the Lease, work while it is held, give it back. Raises LeadershipLostError when it is lost."""
     settings = runtime.settings
-    leadership = Leadership(
-        runtime.cluster, settings.namespace, settings.pod_name, lease_seconds=settings.lease_seconds
-    )
     if settings.leader_election and not await _unless_stopped(leadership.acquire(), stop):
         return
     LEADER.set(1)
@@ -126,8 +146,7 @@ async def _lead(runtime: Runtime, health: Health, stop: asyncio.Event) -> None:
                 keeping.cancel()
     finally:
         LEADER.set(0)
-        if settings.leader_election and stop.is_set():
-            await leadership.release()
+        await leadership.release()
 
 
 async def _unless_stopped(acquiring: object, stop: asyncio.Event) -> bool:

@@ -6,7 +6,6 @@ versions of one resource can be compared as numbers (Kubernetes, "Resource versi
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from ocean_operator.core.plan import ChildId, ObservedChild, child_id, live_dige
 from ocean_operator.core.site import Manifest, Site, SiteKey, read_site
 from ocean_operator.core.validate import Neighbours
 
-_REMEMBERED_DEAD: Final = 4096
+_REMEMBERED_DEAD: Final = 10_000
 _NOTHING: Final[Mapping[ChildId, ObservedChild]] = {}
 
 
@@ -25,11 +24,13 @@ class Observed:
     def __init__(self) -> None:
         self._sites: dict[SiteKey, Site] = {}
         self._children: dict[SiteKey, dict[ChildId, ObservedChild]] = {}
+        self._homes: dict[str, SiteKey] = {}
         self._recorded: dict[SiteKey, dict[ChildId, str]] = {}
         self._numbers: dict[str, set[SiteKey]] = {}
         self._pods: dict[SiteKey, dict[str, str]] = {}
-        self._gone: deque[str] = deque(maxlen=_REMEMBERED_DEAD)
-        """uids of what was deleted last: a late answer must not bring it back."""
+        self._gone: dict[str, int] = {}
+        """uid and version of what was lost last: a late answer must not bring it back. A newer one does, since an
+        object is also lost to a watch when somebody takes our labels away."""
 
     # Sites
 
@@ -45,7 +46,7 @@ class Observed:
         """Take news of a site; False when it is old, or nothing but our own status."""
         site = read_site(body)
         before = self._sites.get(site.key)
-        if site.uid in self._gone or (before and before.resource_version >= site.resource_version):
+        if self._is_old(site.uid, site.resource_version, before):
             return False
         self._sites[site.key] = site
         if before and before.uid != site.uid:
@@ -53,10 +54,10 @@ class Observed:
         self._index_number(before, site)
         return before is None or _asks_for_more(before, site)
 
-    def lost_site(self, key: SiteKey, uid: str) -> tuple[SiteKey, ...]:
+    def lost_site(self, key: SiteKey, uid: str, version: int) -> tuple[SiteKey, ...]:
         """A site is gone. Returns the clinics that had been refused its site number."""
+        self._bury(uid, version)
         site = self._sites.get(key)
-        self._gone.append(uid)
         if site is None or site.uid != uid:
             return ()
         del self._sites[key]
@@ -92,24 +93,36 @@ class Observed:
             self._recorded[site.key] = found
         return found
 
-    def saw_child(self, body: Manifest, key: SiteKey) -> bool:
-        """Take news of a child; False when it is old, or changed nothing that decisions look at."""
+    def saw_child(self, body: Manifest, key: SiteKey) -> tuple[SiteKey, ...]:
+        """Take news of a child, and say to which clinics it means something.
+
+        To none when it is old, or changed nothing that decisions look at; to two when somebody has made it
+        another clinic's.
+        """
         ident, child = child_id(body), _read_child(body)
-        children = self._children.get(key, {})
-        before = children.get(ident)
-        if child.uid in self._gone or (before and before.resource_version >= child.resource_version):
-            return False
+        home = self._homes.get(child.uid, key)
+        before = self._children.get(home, _NOTHING).get(ident)
+        if self._is_old(child.uid, child.resource_version, before):
+            return ()
+        if home != key:
+            self._remove(ident, child.uid, home)
+        self._homes[child.uid] = key
         self._children.setdefault(key, {})[ident] = child
-        return before is None or _meaning(before) != _meaning(child)
+        if home != key:
+            return home, key
+        return (key,) if before is None or _meaning(before) != _meaning(child) else ()
 
     def wrote_child(self, body: Manifest, key: SiteKey) -> None:
         """Take the API server's answer to our own write as the state to compare with from now on."""
         self.saw_child(body, key)
         self._recorded.setdefault(key, {})[child_id(body)] = live_digest(body)
 
-    def lost_child(self, ident: ChildId, uid: str, key: SiteKey) -> bool:
+    def lost_child(self, ident: ChildId, uid: str, key: SiteKey, version: int) -> bool:
         """A child is gone; False when another with its name stands there already."""
-        self._gone.append(uid)
+        self._bury(uid, version)
+        return self._remove(ident, uid, self._homes.pop(uid, key))
+
+    def _remove(self, ident: ChildId, uid: str, key: SiteKey) -> bool:
         children = self._children.get(key, {})
         if ident not in children or children[ident].uid != uid:
             return False
@@ -117,6 +130,16 @@ class Observed:
         if not children:
             del self._children[key]
         return True
+
+    # Order of news
+
+    def _is_old(self, uid: str, version: int, before: Site | ObservedChild | None) -> bool:
+        return version <= max(self._gone.get(uid, 0), before.resource_version if before else 0)
+
+    def _bury(self, uid: str, version: int) -> None:
+        self._gone[uid] = version
+        if len(self._gone) > _REMEMBERED_DEAD:
+            del self._gone[next(iter(self._gone))]
 
     # Pods
 
@@ -149,10 +172,14 @@ class Observed:
 
 
 def owner_key(body: Mapping[str, Any]) -> SiteKey | None:
-    """The clinic that `body` belongs to, by its label; None for an object that carries ours by mistake."""
+    """The clinic that `body` belongs to, by its owner or else its label; None for an object without either.
+
+    The label may be empty: no clinic is called that, so nothing follows, but the object is known.
+    """
     meta = body["metadata"]
-    name = (meta.get("labels") or {}).get(names.SITE_LABEL)
-    return SiteKey(meta["namespace"], name) if name and "namespace" in meta else None
+    owner = next((o["name"] for o in meta.get("ownerReferences") or () if o.get("kind") == names.KIND), None)
+    name = owner if owner is not None else (meta.get("labels") or {}).get(names.SITE_LABEL)
+    return SiteKey(meta["namespace"], name) if name is not None and "namespace" in meta else None
 
 
 def _asks_for_more(before: Site, after: Site) -> bool:

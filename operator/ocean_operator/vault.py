@@ -50,10 +50,12 @@ class Vault:
         address: https URL.
         ca_file: PEM file of its authority; empty: the public ones.
         token_file: The operator's projected token, with Vault's audience. Read anew at every login.
+        may_act: Called right before each call; what it raises keeps it from being made.
     """
 
-    def __init__(self, address: str, *, ca_file: str, token_file: str) -> None:
+    def __init__(self, address: str, *, ca_file: str, token_file: str, may_act: Callable[[], None]) -> None:
         self._address, self._ca_file, self._token_file = address, ca_file, token_file
+        self._may_act = may_act
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="vault")
         self._local = threading.local()
         self._login_lock = threading.Lock()
@@ -167,6 +169,7 @@ class Vault:
             if time.monotonic() >= self._renew_at:
                 self._log_in(client)
         client.token = self._token
+        self._may_act()
         return client
 
     def _log_in(self, client: hvac.Client) -> None:

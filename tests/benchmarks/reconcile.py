@@ -1,270 +1,197 @@
-"""How fast the operator turns many OceanSites into objects, beside a bare loop of server-side applies.
+"""How fast the operator turns many OceanSites into objects, beside a bare loop of server-side applies in the same run.
 
-`python tests/benchmarks/reconcile.py [--sites N]`. Everything runs on one control plane of its own (no nodes),
-in one run, so the ratio holds although the machine is shared.
+`python -m benchmarks.reconcile [--sites N] [--stores]` on a control plane of its own, where no pod runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import contextlib
 import os
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import httpx
+import anyio
 
+from benchmarks import fleet
+from benchmarks.figures import Figures, cpu_seconds, memory_mb
+from cluster.operators import OperatorProcess, running_operator
+from integration.installation import CONTROL_NAMESPACE, Installation, make_reviewer, surroundings
 from ocean_api import crdgen, names
 from ocean_dev.control_plane import ControlPlane
+from ocean_dev.servers.openbao import openbao
+from ocean_dev.servers.postgres import postgres
+from ocean_emr.store.migrate import migrate
 from ocean_operator.cluster import Cluster
-from ocean_operator.core.children import desired_children
-from ocean_operator.core.plan import with_hash
-from ocean_operator.core.platform import Platform
-from ocean_operator.core.site import read_site
 
-CHILD_KINDS = ("ServiceAccount", "ConfigMap", "NetworkPolicy", "CronJob")
-CHILDREN_PER_SITE = 5
-AT_ONCE = 16
+USER = "ocean-operator-bench"
 
 
 @dataclass
-class Figure:
-    """One measured number."""
+class Bench:
+    """One control plane, its operator's surroundings, and what was measured."""
 
-    name: str
-    value: float
-    unit: str
+    plane: ControlPlane
+    folder: Path
+    count: int
+    environment: dict[str, str]
+    with_stores: bool
+    figures: Figures = field(default_factory=Figures)
 
-
-def site(number: int, *, days: int = 1) -> dict[str, Any]:
-    """The OceanSite of clinic `number`."""
-    return {
-        "apiVersion": names.API_VERSION,
-        "kind": names.KIND,
-        "metadata": {"name": f"clinic-{number:05d}", "namespace": f"fleet-{number % 10}"},
-        "spec": {
-            "siteNumber": str(100_000 + number),
-            "displayName": f"Clinic {number}",
-            "timeZone": "America/Toronto",
-            "contacts": {"clinicalAdministrators": ["admin@clinic.example"]},
-            "ocean": {"credentialsSecret": "ocean"},
-            "emr": {
-                "type": "OscarPro",
-                "oscarPro": {"url": "https://emr.clinic.example/oscar", "credentialsSecret": "oscar"},
-            },
-            "key": {"source": "Generate"},
-            "schedule": {"days": days, "providers": "All"},
-        },
-    }
-
-
-async def gather(at_once: int, jobs: list[Callable[[], Any]]) -> None:
-    """Run `jobs`, `at_once` at a time."""
-    queue = list(reversed(jobs))
-
-    async def worker() -> None:
-        while queue:
-            await queue.pop()()
-
-    await asyncio.gather(*(worker() for _ in range(at_once)))
-
-
-async def bare_loop(cluster: Cluster, count: int) -> float:
-    """Server-side applies per second of what the operator would write, without an operator: children and statuses."""
-    platform = Platform(image="bare")
-    status = {"observedGeneration": 1, "summary": "Bare", "conditions": []}
-    writes: list[Callable[[], Any]] = []
-    await gather(AT_ONCE, [lambda n=n: cluster.apply(bare_site(n), manager="bench") for n in range(count)])
-    for number in range(count):
-        body = bare_site(number)
-        seen = read_site({**body, "metadata": {**body["metadata"], "uid": "none", "resourceVersion": "1"}})
-        for child in desired_children(seen, platform, may_work=False):
-            child["metadata"].pop("ownerReferences")
-            child["metadata"]["labels"].pop(names.MANAGED_BY_LABEL)
-            writes.append(lambda c=with_hash(child): cluster.apply(c))
-        head = {k: body[k] for k in ("apiVersion", "kind", "metadata")}
-        writes.append(lambda h=head: cluster.apply({**h, "status": status}, subresource="status"))
-    began = time.monotonic()
-    await gather(AT_ONCE, writes)
-    return len(writes) / (time.monotonic() - began)
-
-
-def bare_site(number: int) -> dict[str, Any]:
-    """A clinic that the operator does not see, in a namespace of its own, applied before the operator runs."""
-    body = site(number)
-    body["metadata"] = {"name": f"bare-{number:05d}", "namespace": "bare"}
-    return body
-
-
-@contextmanager
-def operator(plane: ControlPlane, log: Path, **extra: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The operator as a process of its own."""
-    env = {
-        **os.environ,
-        "KUBECONFIG": str(plane.kubeconfig),
-        "OCEAN_LISTEN_HOST": "127.0.0.1",
-        "OCEAN_WEBHOOK_PORT": "0",
-        **extra,
-    }
-    with log.open("ab") as sink:
-        process = subprocess.Popen([sys.executable, "-m", "ocean_operator.main"], env=env, stderr=sink)
-        try:
+    @contextlib.contextmanager
+    def operator(self) -> Iterator[OperatorProcess]:
+        """The operator under a user of its own, which the audit log tells from everybody else."""
+        with running_operator(self.plane, self.folder / "operator.log", **self.environment) as process:
             yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
+
+    def audited(self) -> int:
+        """How long the audit log is now."""
+        return self.plane.audit_log.stat().st_size
 
 
-def memory(process: subprocess.Popen[bytes]) -> tuple[float, float]:
-    """Resident and peak memory of a process, in MB."""
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    found = {line.split(":")[0]: int(line.split()[1]) / 1000 for line in lines if line.startswith(("VmRSS", "VmHWM"))}
-    return found["VmRSS"], found["VmHWM"]
-
-
-def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
-    """Processor time a process has used."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-class Metrics:
-    """What the operator says of itself."""
-
-    def __init__(self, port: int) -> None:
-        self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}")
-
-    async def writes(self) -> float:
-        """Objects applied so far: children and statuses."""
-        return await self._sum("ocean_api_writes_total", 'verb="apply"')
-
-    async def leads(self) -> bool:
-        """Whether the operator has begun to work."""
-        return await self._sum("ocean_operator_leader") == 1
-
-    async def _sum(self, name: str, label: str = "") -> float:
-        try:
-            text = (await self._client.get("/metrics")).text
-        except httpx.TransportError:
-            return 0.0
-        return sum(
-            float(line.rsplit(" ", 1)[1])
-            for line in text.splitlines()
-            if line.startswith((name + "{", name + " ")) and label in line
-        )
-
-    async def until(self, target: float) -> None:
-        """Wait until `target` objects were written."""
-        while await self.writes() < target:
-            await asyncio.sleep(0.05)
-
-
-async def complete(cluster: Cluster, count: int) -> bool:
-    """Whether every clinic has all children and a status."""
-    owned = 0
-    for kind in CHILD_KINDS:
-        found, _ = await cluster.versions(kind, selector=f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}")
-        owned += len(found)
-    sites = await cluster.find(names.KIND, field_selector="metadata.namespace!=bare")
-    return owned == count * CHILDREN_PER_SITE and count == sum(
-        1 for s in sites if s.get("status", {}).get("observedGeneration")
-    )
-
-
-def writes_since(audit: Path, offset: int) -> tuple[int, int]:
-    """Writes by the operator in the audit log after `offset` bytes, except to its Lease; and the log's length."""
-    count = 0
-    with audit.open("rb") as lines:
-        lines.seek(offset)
-        for line in lines:
-            entry = json.loads(line)
-            agent = entry.get("userAgent", "")
-            if entry["verb"] in {"create", "update", "patch", "delete"} and "python" in agent.lower():
-                count += entry["objectRef"]["resource"] != "leases"
-        return count, lines.tell()
-
-
-async def edits(cluster: Cluster, count: int, rounds: int) -> list[float]:
-    """Seconds from the answer to an edit of one clinic to its ConfigMap changed, `rounds` times, sorted."""
-    found = []
-    for turn in range(rounds):
-        number = (turn * 37) % count
-        body = site(number, days=2 + turn % 20)
-        name, namespace = names.child(body["metadata"]["name"], "site"), body["metadata"]["namespace"]
-        before = await cluster.get("ConfigMap", namespace, name)
-        began = time.monotonic()
-        await cluster.apply(body, manager="bench")
-        while True:
-            now = await cluster.get("ConfigMap", namespace, name)
-            if now and before and now["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]:
-                break
-        found.append(time.monotonic() - began)
-    return sorted(found)
-
-
-async def measure(plane: ControlPlane, count: int) -> list[Figure]:
+async def measure(bench: Bench) -> None:
     """Every figure, in the order of docs/benchmarks.md."""
-    os.environ["KUBECONFIG"] = str(plane.kubeconfig)
-    cluster = await Cluster.connect(at_once=AT_ONCE)
-    log, figures = plane.audit_log.parent / "operator.log", []
-    port = free_port()
-    plane.kubectl("apply", "-f", "-", input=crdgen.crd_yaml())
-    plane.kubectl("wait", "--for=condition=Established", f"crd/{names.PLURAL}.{names.GROUP}")
-    for name in ("ocean-system", "bare", *(f"fleet-{n}" for n in range(10))):
-        plane.kubectl("create", "namespace", name)
-    bare = await bare_loop(cluster, min(count, 300))
-    figures.append(Figure("bare loop of server-side applies", bare, "objects/s"))
-    plane.kubectl("delete", "oceansites", "--all", "-n", "bare", "--wait=false")
-    metrics = Metrics(port)
-    with operator(plane, log, OCEAN_PROBE_PORT=str(port)) as process:
-        while not await metrics.leads():
-            await asyncio.sleep(0.05)
-        began, used = time.monotonic(), cpu_seconds(process)
-        await gather(AT_ONCE, [lambda n=n: cluster.apply(site(n), manager="bench") for n in range(count)])
-        applied = time.monotonic() - began
-        await metrics.until(count * (CHILDREN_PER_SITE + 1))
+    cluster = await Cluster.connect(at_once=fleet.AT_ONCE)
+    bare = await fleet.bare_loop(cluster, min(bench.count, 300))
+    bench.figures.add("bare loop of server-side applies", bare, "objects/s")
+    objects = bench.count * (fleet.CHILDREN + 1)
+    with bench.operator() as process:
+        await _until(lambda: process.leads)
+        await _applied_at_once(bench, cluster, process, bare, objects)
+        await _edits(bench, cluster)
+        await _again(bench, cluster, process, objects)
+    await _restart(bench)
+
+
+async def _applied_at_once(bench: Bench, cluster: Cluster, process: OperatorProcess, bare: float, objects: int) -> None:
+    used, began = cpu_seconds(process.running.pid), time.monotonic()
+    await fleet.apply_all(cluster, bench.count)
+    await _until(lambda: _written(process) >= objects)
+    took = time.monotonic() - began
+    await _complete(bench, cluster)
+    add = bench.figures.add
+    add(f"{bench.count} sites applied at once, all children and statuses", took, "s")
+    add("children", bench.count * fleet.CHILDREN / took, "children/s")
+    add("children and statuses, ratio to the bare loop", objects / took / bare, "")
+    add("operator, CPU for it", cpu_seconds(process.running.pid) - used, "s")
+    add("operator, resident memory", memory_mb(process.running.pid), "MB")
+
+
+async def _edits(bench: Bench, cluster: Cluster) -> None:
+    """From the answer to an edit to its ConfigMap changed."""
+    seconds = []
+    for turn in range(200):
+        body = fleet.site((turn * 37) % bench.count, days=2 + turn % 20)
+        namespace, name = body["metadata"]["namespace"], names.child(body["metadata"]["name"], "site")
+        before = await cluster.get("ConfigMap", namespace, name)
+        await cluster.apply(body, manager="bench")
+        began = time.monotonic()
+        while (await cluster.get("ConfigMap", namespace, name) or {}).get("data") == (before or {}).get("data"):
+            pass
+        seconds.append(time.monotonic() - began)
+    seconds.sort()
+    bench.figures.add("edit of one site to its child, p50", seconds[100] * 1000, "ms")
+    bench.figures.add("edit of one site to its child, p99", seconds[197] * 1000, "ms")
+
+
+async def _again(bench: Bench, cluster: Cluster, process: OperatorProcess, objects: int) -> None:
+    """All sites deleted and re-created at once, while old children are still being collected."""
+    began, before = time.monotonic(), _written(process)
+    for number in range(fleet.NAMESPACES):
+        bench.plane.kubectl("delete", names.PLURAL, "--all", f"--namespace=fleet-{number}", "--wait=false")
+    if bench.with_stores:
+        await _until_none(cluster)
+    await fleet.apply_all(cluster, bench.count)
+    await _until(lambda: _written(process) - before >= objects)
+    await _complete(bench, cluster)
+    bench.figures.add("all sites deleted and re-created, every child back", time.monotonic() - began, "s")
+
+
+async def _restart(bench: Bench) -> None:
+    """A restart with nothing changed: writes by the audit log, and how long until every site was looked at."""
+    offset, began = bench.audited(), time.monotonic()
+    with bench.operator() as process:
+        await _until(lambda: process.metric("ocean_workqueue_work_seconds_count", 'queue="sites"') >= bench.count)
         took = time.monotonic() - began
-        assert await complete(cluster, count)
-        figures += [
-            Figure("sites applied within", applied, "s"),
-            Figure("all children and statuses within", took, "s"),
-            Figure("children", count * CHILDREN_PER_SITE / took, "children/s"),
-            Figure("ratio to the bare loop", count * (CHILDREN_PER_SITE + 1) / took / bare, ""),
-            Figure("operator CPU", cpu_seconds(process) - used, "s"),
-            Figure("operator memory, resident", memory(process)[0], "MB"),
-            Figure("operator memory, peak", memory(process)[1], "MB"),
-        ]
-        latencies = await edits(cluster, count, 200)
-        figures.append(Figure("edit to child, p50", latencies[100] * 1000, "ms"))
-        figures.append(Figure("edit to child, p99", latencies[197] * 1000, "ms"))
-    return figures
+        await asyncio.sleep(2)
+        bench.figures.add("restart without change, until every site was looked at", took, "s")
+        bench.figures.add("restart without change, resident memory", memory_mb(process.running.pid), "MB")
+    writes = fleet.writes_by(USER, bench.plane.audit_log, offset)
+    bench.figures.add("restart without change, writes but for the Lease", writes, "")
 
 
-def free_port() -> int:
-    """A loopback port nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _written(process: OperatorProcess) -> float:
+    return process.metric("ocean_api_writes_total", 'verb="apply"')
+
+
+async def _complete(bench: Bench, cluster: Cluster) -> None:
+    deadline = time.monotonic() + 300
+    while not await fleet.is_complete(cluster, bench.count):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not every child is there; see {bench.folder / 'operator.log'}")
+        await asyncio.sleep(0.5)
+
+
+async def _until_none(cluster: Cluster) -> None:
+    """Wait until the deleted sites are gone: they wait for Vault and database."""
+    while (await cluster.versions(names.KIND))[0]:  # noqa: ASYNC110 - the operator is what is waited for
+        await asyncio.sleep(0.2)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - another process is what is waited for
+        await asyncio.sleep(0.05)
+
+
+def _prepare(plane: ControlPlane) -> None:
+    plane.kubectl("apply", "--server-side", "--filename=-", input=crdgen.crd_yaml())
+    plane.kubectl("wait", "--for=condition=Established", f"crd/{names.PLURAL}.{names.GROUP}")
+    for name in fleet.namespaces():
+        plane.kubectl("create", "namespace", name)
+    plane.kubectl("create", "clusterrolebinding", "bench", "--clusterrole=cluster-admin", f"--user={USER}")
+
+
+@contextlib.contextmanager
+def _stores(plane: ControlPlane, folder: Path) -> Iterator[dict[str, str]]:
+    """Vault and PostgreSQL as the chart sets them up. Gives the operator's settings."""
+    with postgres() as database, openbao(surroundings(plane, database, make_reviewer(plane))) as bao:
+        installed = Installation(plane, database, bao, folder)
+        installed.prepare()
+        anyio.run(migrate, installed.migrate_settings())
+        jwt = plane.service_account_token(CONTROL_NAMESPACE, "ocean-operator", audience=names.VAULT_AUDIENCE)
+        yield {
+            "OCEAN_VAULT_ADDRESS": bao.address,
+            "OCEAN_VAULT_CA_FILE": str(bao.ca_file),
+            "OCEAN_VAULT_TOKEN_FILE": str(installed.token_file(jwt)),
+            "OCEAN_DATABASE_HOST": database.host,
+            "OCEAN_DATABASE_PORT": str(database.port),
+            "OCEAN_DATABASE_CA_FILE": str(database.ca_file),
+        }
 
 
 def main() -> None:
     """Print every figure."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sites", type=int, default=1000)
+    parser.add_argument("--stores", action="store_true", help="with Vault and PostgreSQL declared")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, ControlPlane.start(Path(folder) / "plane", audit=True) as plane:
-        for figure in asyncio.run(measure(plane, options.sites)):
-            print(f"{figure.name:40s} {figure.value:10.2f} {figure.unit}")
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        plane = stack.enter_context(ControlPlane.start(folder / "plane", audit=True))
+        os.environ["KUBECONFIG"] = str(plane.kubeconfig)
+        _prepare(plane)
+        environment = stack.enter_context(_stores(plane, folder)) if options.stores else {}
+        if not options.stores:
+            plane.kubectl("create", "namespace", CONTROL_NAMESPACE)
+        environment["KUBECONFIG"] = str(plane.user_kubeconfig(USER))
+        bench = Bench(plane, folder, options.sites, environment, options.stores)
+        asyncio.run(measure(bench))
+    sys.stdout.write(bench.figures.as_text("with stores" if options.stores else "without stores"))
 
 
 if __name__ == "__main__":

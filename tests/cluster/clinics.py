@@ -213,6 +213,8 @@ class Landscape:
             "token": argument(newest, "--token"),
             "at": datetime.now(UTC),
             "key_version": self.status(clinic)["key"]["version"],
+            "key_fingerprint": self.status(clinic)["key"]["fingerprint"],
+            "key_tried": True,
             "key_compared": True,
             "providers": (ProviderName(id="101", name="Dr. p0001"),),
             "interface": "OSCAR",
@@ -241,7 +243,7 @@ class Landscape:
         self.check(clinic)
         until(lambda: bool(self.jobs(clinic, "full")), f"{clinic.id} has its first full synchronisation")
         self.sync(clinic, self.jobs(clinic, "full")[0])
-        self.await_summary(clinic, "SyncSucceeded")
+        self.await_summary(clinic, "SiteReady")
 
     @contextmanager
     def _as_pod(self, clinic: Clinic) -> Iterator[psycopg.Connection]:

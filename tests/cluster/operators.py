@@ -75,6 +75,18 @@ class OperatorProcess:
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
     @property
+    def answers(self) -> bool:
+        """Whether it serves its probes."""
+        return self.probe("/readyz") is not None
+
+    def probe(self, path: str) -> int | None:
+        """The status of a probe; None while nobody answers."""
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.probe_port}{path}").status_code
+        except httpx.TransportError:
+            return None
+
+    @property
     def leads(self) -> bool:
         """Whether it works."""
         return self.metric("ocean_operator_leader") == 1

@@ -18,6 +18,7 @@ from ocean_dev.commands import run
 from ocean_dev.control_plane import ControlPlane
 from ocean_dev.errors import CommandError
 
+SPACE = f"--namespace={NAMESPACE}"
 WARN = "pod-security.kubernetes.io/warn=restricted"
 WEBHOOK = ("validatingwebhookconfiguration", "ocean-operator")
 KEPT = ("ocean-openbao-seal", "ocean-openbao-tls", "ocean-postgresql", "ocean-postgresql-tls")
@@ -54,18 +55,32 @@ def installed(plane: ControlPlane) -> Iterator[ControlPlane]:
     """The chart with embedded servers, gone with all that stays after the test."""
     _helm(plane, "install", EMBEDDED)
     yield plane
-    plane.helm("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--ignore-not-found")
+    _remove(plane)
+
+
+@pytest.fixture
+def plain(plane: ControlPlane) -> Iterator[ControlPlane]:
+    """The chart without stores and webhook, with one clinic, gone with it after the test."""
+    _helm(plane, "install", {"webhook": {"enabled": False}})
+    plane.kubectl("wait", "--for=condition=Established", "customresourcedefinition", "--all", "--timeout=30s")
+    plane.kubectl("apply", SPACE, "--filename=-", input=_site("north", "1001"))
+    yield plane
+    _remove(plane)
+
+
+def _remove(plane: ControlPlane) -> None:
+    plane.helm("uninstall", RELEASE, SPACE, "--ignore-not-found")
     plane.kubectl("delete", "customresourcedefinition", "--all")
-    plane.kubectl("delete", "secrets", "--all", f"--namespace={NAMESPACE}")
+    plane.kubectl("delete", "secrets", "--all", SPACE)
 
 
 def _helm(plane: ControlPlane, verb: str, values: Values) -> None:
     given = yaml.safe_dump(dict(values))
-    plane.helm(verb, RELEASE, str(CHART), f"--namespace={NAMESPACE}", "--values=-", input=given)
+    plane.helm(verb, RELEASE, str(CHART), SPACE, "--values=-", input=given)
 
 
 def _get(plane: ControlPlane, *what: str) -> Manifest:
-    found: Manifest = json.loads(plane.kubectl("get", *what, f"--namespace={NAMESPACE}", "--output=json"))
+    found: Manifest = json.loads(plane.kubectl("get", *what, SPACE, "--output=json"))
     return found
 
 
@@ -111,7 +126,7 @@ def test_an_upgrade_keeps_passwords_certificates_and_the_operators_ca(installed:
 
 def test_an_upgrade_without_server_side_apply_keeps_the_operators_ca_too(plane: ControlPlane) -> None:
     """Helm 3 and Argo CD compare three states on the client; what none of theirs has is not theirs."""
-    flags = (RELEASE, str(CHART), f"--namespace={NAMESPACE}", "--server-side=false")
+    flags = (RELEASE, str(CHART), SPACE, "--server-side=false")
     plane.helm("install", *flags)
     try:
         hooks = _get(plane, *WEBHOOK)["webhooks"]
@@ -121,7 +136,7 @@ def test_an_upgrade_without_server_side_apply_keeps_the_operators_ca_too(plane: 
 
         assert _get(plane, *WEBHOOK)["webhooks"] == hooks
     finally:
-        plane.helm("uninstall", RELEASE, f"--namespace={NAMESPACE}")
+        plane.helm("uninstall", RELEASE, SPACE)
         plane.kubectl("delete", "customresourcedefinition", "--all")
 
 
@@ -151,35 +166,29 @@ def test_the_seal_key_is_32_random_bytes(installed: ControlPlane) -> None:
     assert len(base64.b64decode(_secrets(installed)["ocean-openbao-seal"]["seal.key"])) == 32
 
 
-def test_clinics_can_leave_although_no_operator_answers(plane: ControlPlane) -> None:
+def test_clinics_can_leave_although_no_operator_answers(plain: ControlPlane) -> None:
     """New and changed clinics are refused then: nobody has examined them."""
-    _helm(plane, "install", {"webhook": {"enabled": False}})
-    space = f"--namespace={NAMESPACE}"
-    try:
-        plane.kubectl("wait", "--for=condition=Established", "customresourcedefinition", "--all", "--timeout=30s")
-        plane.kubectl("apply", space, "--filename=-", input=_site("north", "1001"))
-        # An upgrade without any value would take the last one's.
-        _helm(plane, "upgrade", {"webhook": {"enabled": True}})
-        changed = _site("north", "1001").replace("p0001's", "p0002's")
-        for text in (changed, _site("south", "1002")):
-            with pytest.raises(CommandError, match="failed calling webhook"):
-                _eventually_refused(plane, text)
-        plane.kubectl("annotate", space, "oceansite", "north", f"{names.SYNC_FULL_REQUEST}=now")
-        _finalizers(plane, [names.FINALIZER])
-        plane.kubectl("delete", space, "oceansite", "north", "--wait=false")
-        _finalizers(plane, [])
+    # An upgrade without any value would take the last one's.
+    _helm(plain, "upgrade", {"webhook": {"enabled": True}})
+    sooner = '[{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 1}]'
+    plain.kubectl("patch", *WEBHOOK, "--type=json", f"--patch={sooner}")
+    changed = _site("north", "1001").replace("p0001's", "p0002's")
+    for text in (changed, _site("south", "1002")):
+        with pytest.raises(CommandError, match="failed calling webhook"):
+            _eventually_refused(plain, text)
+    plain.kubectl("annotate", SPACE, "oceansite", "north", f"{names.SYNC_FULL_REQUEST}=now")
+    _finalizers(plain, [names.FINALIZER])
+    plain.kubectl("delete", SPACE, "oceansite", "north", "--wait=false")
+    _finalizers(plain, [])
 
-        assert not _get(plane, "oceansites")["items"]
-    finally:
-        plane.helm("uninstall", RELEASE, space)
-        plane.kubectl("delete", "customresourcedefinition", "--all")
+    assert not _get(plain, "oceansites")["items"]
 
 
 def _eventually_refused(plane: ControlPlane, text: str) -> None:
     """The API server learns of a new webhook by a watch: ask, without effect, until it has."""
 
     def asked() -> bool:
-        plane.kubectl("apply", f"--namespace={NAMESPACE}", "--dry-run=server", "--filename=-", input=text)
+        plane.kubectl("apply", SPACE, "--dry-run=server", "--filename=-", input=text)
         return False
 
     wait_until(asked, what="the webhook", seconds=30)
@@ -187,7 +196,7 @@ def _eventually_refused(plane: ControlPlane, text: str) -> None:
 
 def _finalizers(plane: ControlPlane, wanted: list[str]) -> None:
     patch: dict[str, Any] = {"metadata": {"finalizers": wanted}}
-    where = (f"--namespace={NAMESPACE}", "oceansite", "north")
+    where = (SPACE, "oceansite", "north")
     plane.kubectl("patch", *where, "--type=merge", f"--patch={json.dumps(patch)}")
 
 
@@ -195,7 +204,7 @@ def test_clinics_keys_and_passwords_outlive_the_release(installed: ControlPlane)
     """And the same release finds them again: volumes stay as well, and could not be opened without them."""
     before = _secrets(installed)
     uid = _get(installed, "customresourcedefinition", f"{names.PLURAL}.{names.GROUP}")["metadata"]["uid"]
-    installed.helm("uninstall", RELEASE, f"--namespace={NAMESPACE}")
+    installed.helm("uninstall", RELEASE, SPACE)
     left = {o["metadata"]["name"] for o in _get(installed, "secrets,deployments,statefulsets,services")["items"]}
     _helm(installed, "install", EMBEDDED)
 
@@ -204,13 +213,35 @@ def test_clinics_keys_and_passwords_outlive_the_release(installed: ControlPlane)
     assert _get(installed, "customresourcedefinition", f"{names.PLURAL}.{names.GROUP}")["metadata"]["uid"] == uid
 
 
+def test_children_may_hold_their_owner_where_the_cluster_examines_that(plain: ControlPlane) -> None:
+    """OwnerReferencesPermissionEnforcement, which some distributions turn on: the right is there, and is needed."""
+    uid = _get(plain, "oceansite", "north")["metadata"]["uid"]
+    owner = {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": "north", "uid": uid}
+    meta = {"name": "child", "ownerReferences": [{**owner, "controller": True, "blockOwnerDeletion": True}]}
+    child = yaml.safe_dump({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
+    flags = ("--server-side", "--dry-run=server", f"--as=system:serviceaccount:{NAMESPACE}:ocean-operator")
+
+    def refused() -> bool:
+        try:
+            plain.kubectl("apply", SPACE, *flags, "--filename=-", input=child)
+        except CommandError as refusal:
+            return "blockOwnerDeletion" in str(refusal)
+        return False
+
+    assert not refused()
+    role = json.loads(plain.kubectl("get", "clusterrole", "ocean-operator", "--output=json"))
+    role["rules"] = [rule for rule in role["rules"] if rule["resources"] != ["oceansites/finalizers"]]
+    plain.kubectl("replace", "--filename=-", input=json.dumps(role))
+    wait_until(refused, what="the lesser role", seconds=30)
+
+
 def test_view_and_edit_cover_clinics(installed: ControlPlane) -> None:
     for role, group in (("view", "viewers"), ("edit", "editors")):
-        binding = (f"--clusterrole={role}", f"--group={group}", f"--namespace={NAMESPACE}")
+        binding = (f"--clusterrole={role}", f"--group={group}", SPACE)
         installed.kubectl("create", "rolebinding", group, *binding)
 
     def may(group: str, verb: str, *more: str) -> bool:
-        person = ("--as=p0001", f"--as-group={group}", f"--namespace={NAMESPACE}")
+        person = ("--as=p0001", f"--as-group={group}", SPACE)
         try:
             return installed.kubectl("auth", "can-i", verb, names.PLURAL, *more, *person).strip() == "yes"
         except CommandError:

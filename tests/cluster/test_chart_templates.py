@@ -63,7 +63,7 @@ REFUSED: list[tuple[Values, str]] = [
 ]
 
 
-@pytest.fixture(params=COMBINATIONS.values(), ids=COMBINATIONS)
+@pytest.fixture(params=list(COMBINATIONS.values()), ids=list(COMBINATIONS))
 def values(request: pytest.FixtureRequest) -> Values:
     """Each way to install."""
     chosen: Values = request.param

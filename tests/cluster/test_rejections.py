@@ -81,9 +81,8 @@ def stood(request: pytest.FixtureRequest, plane: ControlPlane) -> Iterator[None]
     for body in found.before:
         plane.kubectl("apply", "-f", "-", input=yaml.safe_dump(body))
     yield
-    for body in (*found.before, found.refused):
-        meta = body["metadata"]
-        plane.kubectl("delete", "oceansite", meta["name"], "-n", meta["namespace"], "--ignore-not-found")
+    every = yaml.safe_dump_all([*found.before, found.refused])
+    plane.kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", input=every)
 
 
 def refusal(plane: ControlPlane, found: Example) -> str:
@@ -103,7 +102,7 @@ def stored(plane: ControlPlane, found: Example) -> dict[str, Any] | None:
 
 def check(plane: ControlPlane, found: Example) -> None:
     """It is refused with its messages, and nothing has changed."""
-    standing = stored(plane, found)
+    standing = stored(plane, found) if found.before else None
     said = refusal(plane, found)
 
     assert found.messages
@@ -186,7 +185,11 @@ def _webhooks(port: int) -> dict[str, Any]:
                     }
                 ],
                 "matchConditions": [
-                    {"name": "not-being-deleted", "expression": "!has(object.metadata.deletionTimestamp)"}
+                    {"name": "not-being-deleted", "expression": "!has(object.metadata.deletionTimestamp)"},
+                    {
+                        "name": "spec-is-new",
+                        "expression": "request.operation == 'CREATE' || object.spec != oldObject.spec",
+                    },
                 ],
                 "namespaceSelector": {"matchLabels": {"rejections": "true"}},
                 "failurePolicy": "Fail",

@@ -11,6 +11,7 @@ from psycopg.errors import InsufficientPrivilege
 
 from integration.logins import Logins, login_name
 from integration.sites import Site
+from ocean_dev.paths import REPOSITORY
 from ocean_dev.servers.postgres import Postgres
 
 OUR_SCHEMAS = "n.nspname in ('ocean', 'ocean_login')"
@@ -250,7 +251,7 @@ def test_vault_may_make_and_drop_logins_and_nothing_else(site_a: Site, logins: L
 def test_login_that_should_not_be_is_not_made(name: str, secret: str, until: str, site_a: Site, logins: Logins) -> None:
     with logins.vault() as vault:
         verifier = vault.pgconn.encrypt_password(b"p", b"u", b"scram-sha-256").decode()
-        login = name.format(unknown=login_name("clinic-0.ocean-none"), known=login_name(site_a.vault_role))
+        login = name.format(unknown=login_name("clinic-0.ocean-site-none"), known=login_name(site_a.vault_role))
         with pytest.raises(psycopg.Error) as refused:
             vault.execute(
                 f"select ocean_login.create_login(%s, %s, {until})", [login, secret.format(verifier=verifier)]
@@ -413,3 +414,19 @@ def test_no_password_is_in_the_servers_log(server: Postgres, site_a: Site, login
     assert server.vault_password not in text
     assert login.password not in text
     assert "SCRAM-SHA-256$" not in text
+
+
+def test_reference_page_names_everything_there_is(admin: psycopg.Connection) -> None:
+    page = (REPOSITORY / "docs/reference/database.md").read_text()
+    objects = admin.execute(
+        f"""
+        select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where {OUR_SCHEMAS} and c.relkind = 'r'
+        union
+        select n.nspname || '.' || p.proname || '(' from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+         where {OUR_SCHEMAS} and p.prorettype <> 'trigger'::regtype and p.proname not in ('framed', 'audit_hash')
+        """
+    ).fetchall()
+
+    assert len(objects) > 15
+    assert [name for (name,) in objects if f"`{name}" not in page] == []

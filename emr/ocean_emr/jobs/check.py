@@ -60,7 +60,9 @@ class Findings:
     """What the check has found so far. What it did not get to stays as the last check found it."""
 
     version: int | None = None
+    fingerprint: str = ""
     key: Problem | None = None
+    key_tried: bool = False
     key_compared: bool = False
     access: Problem | None = None
     refused: str = ""
@@ -74,7 +76,9 @@ class Findings:
             token=token,
             at=utc_now(),
             key_version=self.version,
+            key_fingerprint=self.fingerprint,
             key=self.key,
+            key_tried=self.key_tried,
             key_compared=self.key_compared,
             access=self.access,
             refused=self.refused,
@@ -92,10 +96,10 @@ def refused_before(token: str, digest: str, last: CheckReport | None, sync: Sync
     """
     if last is not None and last.refused == digest and last.token == token:
         return last.access
-    if sync is not None and sync.refusal is not None and sync.refused == digest:
-        not_yet_told = last is None or last.at <= sync.refusal.at
-        return sync.refusal if not_yet_told else None
-    return None
+    if sync is None or sync.refusal is None or sync.refused != digest:
+        return None
+    told = last is not None and (last.refused == digest or last.at > sync.refusal.at)
+    return None if told else sync.refusal
 
 
 async def check(access: SiteAccess, places: Places, *, token: str) -> CheckReport:
@@ -114,8 +118,9 @@ async def check(access: SiteAccess, places: Places, *, token: str) -> CheckRepor
     except KeyMissingError as error:
         found.key = problem_of(error, utc_now())
         return found.report(token)
-    found.version = stored.version
-    found.key_compared = last is not None and last.key_compared and last.key_version == stored.version
+    found.version, found.fingerprint = stored.version, stored.fingerprint
+    if last is not None and last.key_fingerprint == stored.fingerprint:
+        found.key_tried, found.key_compared = last.key_tried, last.key_compared
     weak = stored.key.problems()
     if weak:
         found.key = problem(Reason.KEY_WEAK, f"The stored key {'; it '.join(weak)}.", utc_now())
@@ -152,7 +157,7 @@ async def _try_ocean(access: SiteAccess, credentials: Credentials, sek: SharedEn
     async with OceanClient(ocean_access(access.settings.spec, credentials)) as ocean:
         await ocean.check()
         trial = await ocean.trial_decrypt(sek)
-    found.key_compared = trial is not KeyTrial.OCEAN_HAS_NO_KEY
+    found.key_tried, found.key_compared = True, trial is not KeyTrial.OCEAN_HAS_NO_KEY
     if trial is KeyTrial.MISMATCH:
         found.key = problem(Reason.SEK_MISMATCH, EXPLANATIONS[Reason.SEK_MISMATCH].meaning, utc_now())
 

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from ocean_api import names
+from ocean_emr.observe import configure_logs
 from ocean_emr.store.database import MUST_BE_ON, Login, conninfo, refuse_unsafe
 from ocean_emr.store.errors import StoreError, connect_error, store_error
 from ocean_emr.vault.authorities import public_authorities
@@ -129,6 +130,7 @@ async def migrate_when_possible(settings: MigrateSettings) -> None:
 
 def main() -> None:
     """Exit status: 0 up to date, 1 not."""
+    configure_logs()
     try:
         anyio.run(migrate_when_possible, MigrateSettings())
     except (VaultError, StoreError) as error:

@@ -16,8 +16,8 @@ from ocean_emr.store.snapshots import Known
 
 MANY: Final = 20
 """A full run that would remove more than this many, and more than half of what is known, is held (requirements C4)."""
-_CLOCK_PUT_BACK_AT_MOST: Final = timedelta(hours=3)
-"""Clocks are put back by one hour nearly everywhere, and by two at the most."""
+_SOON: Final = timedelta(hours=1)
+_NONE: Final = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,23 @@ def window(schedule: ScheduleSpec, zone: ZoneInfo, now: datetime) -> Window:
 
 
 def already_ran_today(kind: SyncKind, trigger: Trigger, last: Run | None, zone: ZoneInfo, now: datetime) -> bool:
-    """Whether a scheduled full run is the second one of its local day.
-
-    Where the clock is put back at midnight, the CronJob's time comes twice. Only a run of the last few hours counts:
-    otherwise a node whose clock is a few seconds slow would skip a whole day for yesterday's run.
-    """
-    if kind is not SyncKind.FULL or trigger is not Trigger.SCHEDULED or last is None:
+    """Whether this is the CronJob's second full run of a local day: the clock was put back, and its time came twice."""
+    if kind is not SyncKind.FULL or trigger is not Trigger.SCHEDULED:
         return False
-    same_day = last.started_at.astimezone(zone).date() == now.astimezone(zone).date()
-    just_now = now - last.started_at < _CLOCK_PUT_BACK_AT_MOST
-    return same_day and just_now and last.trigger is Trigger.SCHEDULED
+    if last is None or last.trigger is not Trigger.SCHEDULED:
+        return False
+    then, here = last.started_at.astimezone(zone), now.astimezone(zone)
+    return then.date() == here.date() and (here.utcoffset() or _NONE) < (then.utcoffset() or _NONE)
+
+
+def agreeable(held_by: str, last: Run | None, trigger: Trigger, now: datetime) -> str:
+    """The id of the full run that held removals back, if this one may agree with it; otherwise empty.
+
+    A scheduled run may not agree within the hour: its pod is the same run's, made again because it was lost at the
+    very end.
+    """
+    too_soon = trigger is Trigger.SCHEDULED and last is not None and now - last.started_at < _SOON
+    return "" if too_soon else held_by
 
 
 class Fate(StrEnum):

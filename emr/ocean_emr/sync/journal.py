@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 from pydantic import ValidationError
 
-from ocean_api.report import CheckReport, Counts, Process, SyncKind, SyncReport, Trigger
+from ocean_api.report import CheckReport, Counts, Problem, Process, SyncKind, SyncReport, Trigger
 from ocean_emr.store import audit, snapshots, states
 from ocean_emr.store.database import Database, Transaction
 from ocean_emr.store.leases import Lease, confirm
@@ -70,21 +70,30 @@ class Journal:
         kind: SyncKind,
         trigger: Trigger,
         counts: Counts,
+        failure: Problem | None = None,
     ) -> SyncReport:
         """Write `change` and the run's audit record in one transaction.
+
+        Args:
+            change: Of the report.
+            kind: Of the run.
+            trigger: Of the run.
+            counts: What it did.
+            failure: Why it failed, if it did.
 
         Raises:
             LeaseLostError: The lease is not ours any more; nothing was written.
         """
         async with self.database.transaction() as transaction:
             report = await self._change(transaction, change)
+            outcome = failure or report.problem
             await audit.append(
                 transaction,
                 site=self.site,
                 actor="ocean-sync",
                 action=f"sync.{kind.lower()}",
                 what={"trigger": trigger.value, "counts": counts.model_dump(by_alias=True)},
-                outcome=report.problem.reason.value if report.problem else "done",
+                outcome=outcome.reason.value if outcome else "done",
             )
         return report
 

@@ -60,14 +60,12 @@ def already_answered(report: SyncReport, kind: SyncKind, token: str, window: str
     return bool(token) and token in report.handled and (kind is SyncKind.RECENT or report.window == window)
 
 
-def refusal_of(report: SyncReport, check: CheckReport | None, digest: str) -> Problem | None:
-    """Why nobody may be called with the credentials of that digest; None if somebody may.
+def refused_before(report: SyncReport, check: CheckReport | None, digest: str) -> Problem | None:
+    """How a synchronisation was refused with the credentials of that digest; None if they may be shown.
 
     What was refused is refused until the Secret holds something else, or a check, which a person asks for, finds
     that it is accepted again.
     """
-    if check is not None and check.refused == digest:
-        return check.access
     if report.refused != digest or report.refusal is None:
         return None
     accepted_since = check is not None and check.access is None and check.at > report.refusal.at
@@ -134,6 +132,11 @@ def failed(report: SyncReport, trouble: Problem, *, refused: str = "") -> SyncRe
     """A run has failed. `refused` is the digest of credentials that must not be used again."""
     refusal = {"refused": refused, "refusal": trouble} if refused else {}
     return report.model_copy(update={"running": None, "problem": trouble, **refusal})
+
+
+def ended(report: SyncReport) -> SyncReport:
+    """No run is under way any more, and nothing else is to be said."""
+    return report.model_copy(update={"running": None})
 
 
 def interrupted(report: SyncReport, at: datetime) -> SyncReport:

@@ -26,7 +26,7 @@ from ocean_emr.registry import open_adapter
 from ocean_emr.store.errors import LeaseLostError, LeaseTakenError
 from ocean_emr.store.leases import Lease
 from ocean_emr.sync import holding, progress
-from ocean_emr.sync.decide import Scope, Selection, Sweep, Window, already_ran_today, select, window
+from ocean_emr.sync.decide import Scope, Selection, Sweep, Window, agreeable, already_ran_today, select, window
 from ocean_emr.sync.exchange import Exchange, Tally
 from ocean_emr.sync.journal import Journal
 from ocean_emr.sync.memory import Memory
@@ -102,9 +102,11 @@ class Result:
 class StoppedError(Exception):
     """The run ends here, and trying again at once does not mend it."""
 
-    def __init__(self, why: Problem) -> None:
+    def __init__(self, why: Problem, *, known: bool = False) -> None:
+        """`known`: the check's report tells of it already; to tell it again would make it look new."""
         super().__init__(why.reason.value)
         self.problem = why
+        self.known = known
 
 
 _NOT_AT_ONCE: Final = (
@@ -169,7 +171,10 @@ async def _attempt(task: Task, report: SyncReport) -> Result:
     await task.journal.open_under(key_name(stored))
     credentials = read_credentials(task.spec, task.places)
     task.shown = credentials.digest(task.spec, data_key)
-    refusal = progress.refusal_of(report, await task.journal.last_check(), task.shown)
+    check = await task.journal.last_check()
+    if check is not None and check.access is not None and check.refused == task.shown:
+        raise StoppedError(check.access, known=True)
+    refusal = progress.refused_before(report, check, task.shown)
     if refusal is not None:
         raise StoppedError(refusal)
     async with (
@@ -188,7 +193,8 @@ async def _attempt(task: Task, report: SyncReport) -> Result:
             provider_names={p.id: p.display_name for p in providers},
             tally=task.tally,
         )
-        return await _carry(task, exchange, select(task.spec.schedule, providers), report.held_by)
+        held_by = agreeable(report.held_by, report.last_full, task.order.trigger, task.started_at)
+        return await _carry(task, exchange, select(task.spec.schedule, providers), held_by)
 
 
 async def _carry(task: Task, exchange: Exchange, chosen: Selection, held_by: str) -> Result:
@@ -249,10 +255,12 @@ async def _fail(task: Task, error: Exception) -> Outcome:
     trouble = error.problem if isinstance(error, StoppedError) else problem_of(error, utc_now())
     refused = task.shown if isinstance(error, EmrAuthRefusedError | OceanAccessRefusedError) else ""
     log.warning("synchronisation failed", site=task.access.site, reason=trouble.reason.value, message=trouble.message)
-    await _close(task, lambda report: progress.failed(report, trouble, refused=refused))
+    known = isinstance(error, StoppedError) and error.known
+    change = progress.ended if known else partial(progress.failed, trouble=trouble, refused=refused)
+    await _close(task, change, trouble)
     return Outcome(trouble, try_again=not isinstance(error, _NOT_AT_ONCE))
 
 
-async def _close(task: Task, change: Callable[[SyncReport], SyncReport]) -> SyncReport:
-    order = task.order
-    return await task.journal.close(change, kind=order.kind, trigger=order.trigger, counts=task.tally.counts())
+async def _close(task: Task, change: Callable[[SyncReport], SyncReport], failure: Problem | None = None) -> SyncReport:
+    order, counts = task.order, task.tally.counts()
+    return await task.journal.close(change, kind=order.kind, trigger=order.trigger, counts=counts, failure=failure)

@@ -150,6 +150,9 @@ class Vault:
         data = _member(answer, "data")
         metadata = _member(data, "metadata")
         custom = metadata.get("custom_metadata") or {}
+        if not custom.get("fingerprint"):
+            # Between the two requests that store a key, or after somebody stored one by hand.
+            raise VaultAnswerError("The key in Vault has no fingerprint beside it yet; the operator adds one.")
         return StoredKey(
             SharedEncryptionKey(_text(_member(data, "data"), names.SEK_FIELD)),
             fingerprint=_text(custom, "fingerprint"),

@@ -94,7 +94,9 @@ def key_accepted(site: Site, facts: Facts) -> bool:
         and facts.key_problem is None
         and facts.check is not None
         and facts.check.key is None
+        and facts.check.key_tried
         and facts.check.key_version == facts.key.version
+        and facts.check.key_fingerprint == facts.key.fingerprint
         and site.spec is not None
     )
 

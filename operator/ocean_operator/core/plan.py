@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from ocean_api import names
 from ocean_operator.core.children import KINDS
 from ocean_operator.core.site import Manifest, Site
+
+_OURS: Final = (names.FIELD_MANAGER, "Apply")
 
 
 class ChildId(NamedTuple):
@@ -74,6 +76,28 @@ def live_digest(body: Manifest) -> str:
 
 def _sha(value: object) -> str:
     return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()[:20]
+
+
+def foreign_fields(body: Manifest) -> tuple[str, ...]:
+    """Which of `spec`, `data` and their like hold something that others put into a child of ours.
+
+    Server-side apply leaves standing what it was not told of: a container or an entry that somebody added.
+    Labels and annotations are not looked at, since tools that mark every object they meet do no harm.
+
+    Source: Kubernetes, "Server-Side Apply", field management (`managedFields`, FieldsV1).
+    """
+    entries = body["metadata"].get("managedFields") or ()
+    asked: Mapping[str, Any] = next((e["fieldsV1"] for e in entries if (e["manager"], e["operation"]) == _OURS), {})
+    others = [e["fieldsV1"] for e in entries if (e["manager"], e["operation"]) != _OURS and not e.get("subresource")]
+    found = (name for held in others for name in held if name != "f:metadata")
+    return tuple(dict.fromkeys(n[2:] for n in found if any(_beyond(held.get(n), asked.get(n)) for held in others)))
+
+
+def _beyond(held: Mapping[str, Any] | None, asked: Mapping[str, Any] | None) -> bool:
+    """Whether a set of fields has one that another set lacks. An empty one is owned with all that is in it."""
+    if held is None or asked == {}:
+        return False
+    return asked is None or any(_beyond(inner, asked.get(name)) for name, inner in held.items())
 
 
 def child_id(body: Manifest) -> ChildId:

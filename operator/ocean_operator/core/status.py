@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from ocean_api import names
 from ocean_api.conditions import Condition, ConditionType, Truth, Verdict, with_verdict
 from ocean_api.reasons import Reason
-from ocean_api.report import SyncReport, Trigger
+from ocean_api.report import CheckReport, SyncReport, Trigger
 from ocean_api.v1alpha1.spec import ALL_PROVIDERS, OceanSiteSpec, warnings_for
 from ocean_api.v1alpha1.status import (
     ActionsStatus,
@@ -50,6 +50,7 @@ _NEEDS_A_PERSON: Final = frozenset(
         Reason.SITE_NUMBER_TAKEN,
         Reason.KEY_SECRET_INVALID,
         Reason.KEY_SECRET_EXPOSED,
+        Reason.KEY_SECRET_FORBIDDEN,
         Reason.KEY_WEAK,
         Reason.KEY_ALREADY_STORED,
         Reason.SEK_MISMATCH,
@@ -184,14 +185,22 @@ def _key_stored(  # noqa: PLR0911 - one line each
         return _verdict(kind, "Unknown", Reason.NOT_CHECKED)
     if facts.key.version == 0:
         return _verdict(kind, "False", Reason.KEY_MISSING, "Vault holds no key for this clinic.")
-    if facts.check is None or facts.check.key_version not in {None, facts.key.version}:
+    if facts.check is None or _tried(facts.check) not in {(None, ""), (facts.key.version, facts.key.fingerprint)}:
         return _pending(kind, facts, Reason.KEY_PENDING)
     if facts.check.key:
         return _verdict(kind, "False", facts.check.key.reason, facts.check.key.message)
+    if not facts.check.key_tried:
+        said = "The key was read back, and could not be tried at Ocean yet; the condition Authorized says why."
+        return _verdict(kind, "Unknown", Reason.KEY_PENDING, said)
     if not facts.check.key_compared:
         said = "Ocean has nothing encrypted with a key yet; enter the key at Ocean."
         return _verdict(kind, "True", Reason.KEY_NOT_KNOWN_TO_OCEAN, said)
     return _verdict(kind, "True", Reason.KEY_ACCEPTED)
+
+
+def _tried(check: CheckReport) -> tuple[int | None, str]:
+    """Which key a check has looked at; none where Vault had none or was not reached."""
+    return check.key_version, check.key_fingerprint
 
 
 def _pending(kind: ConditionType, facts: Facts, reason: Reason) -> Verdict:

@@ -78,11 +78,11 @@ def _site_event(runtime: Runtime) -> Any:
         meta = body["metadata"]
         key = SiteKey(meta["namespace"], meta["name"])
         if type == "DELETED":
-            for other in runtime.observed.lost_site(key, meta["uid"]):
+            for other in runtime.observed.lost_site(key, meta["uid"], int(meta["resourceVersion"])):
                 runtime.sites.add(other)
             runtime.forget(key)
         else:
-            _announce(runtime, key)
+            _announce(runtime)
 
     return changed
 
@@ -90,8 +90,8 @@ def _site_event(runtime: Runtime) -> Any:
 def _child_index(runtime: Runtime, kind: str) -> Any:
     async def known(body: kopf.Body, **_: Any) -> None:
         key = owner_key(body)
-        if key and runtime.observed.saw_child({"kind": kind, **body}, key):
-            runtime.unannounced.add(key)
+        if key:
+            runtime.unannounced.update(runtime.observed.saw_child({"kind": kind, **body}, key))
 
     return known
 
@@ -102,19 +102,20 @@ def _child_event(runtime: Runtime, kind: str) -> Any:
         if key is None:
             return
         if type == "DELETED":
-            if runtime.observed.lost_child(ChildId(kind, meta["name"]), meta["uid"], key):
+            ident, version = ChildId(kind, meta["name"]), int(meta["resourceVersion"])
+            if runtime.observed.lost_child(ident, meta["uid"], key, version):
                 runtime.sites.add(key)
         else:
-            _announce(runtime, key)
+            _announce(runtime)
 
     return changed
 
 
-def _announce(runtime: Runtime, key: SiteKey) -> None:
-    """Queue a clinic of which an index has taken news: kopf runs indices before handlers, for every event."""
-    if key in runtime.unannounced:
-        runtime.unannounced.discard(key)
+def _announce(runtime: Runtime) -> None:
+    """Queue every clinic of which an index has taken news: kopf runs indices before handlers, for every event."""
+    for key in runtime.unannounced:
         runtime.sites.add(key)
+    runtime.unannounced.clear()
 
 
 def _pod_event(runtime: Runtime) -> Any:

@@ -12,7 +12,7 @@ from ocean_api.v1alpha1.status import ChildStatus, OceanSiteStatus
 from ocean_operator.cluster import ClusterError
 from ocean_operator.core.children import desired_children
 from ocean_operator.core.facts import may_work
-from ocean_operator.core.plan import ChildId, child_id, plan
+from ocean_operator.core.plan import ChildId, child_id, foreign_fields, plan
 from ocean_operator.core.report import news
 from ocean_operator.core.runs import due
 from ocean_operator.core.site import Manifest, Site, SiteKey, read_status
@@ -84,7 +84,7 @@ async def _write_children(site: Site, runtime: Runtime, *, works: bool) -> tuple
     refused: dict[ChildId, str] = {}
     for child in todo.apply:
         try:
-            runtime.observed.wrote_child(await runtime.cluster.apply(child), site.key)
+            runtime.observed.wrote_child(await _apply(child, runtime), site.key)
         except ClusterError as error:
             if not error.is_refusal:
                 raise
@@ -93,6 +93,15 @@ async def _write_children(site: Site, runtime: Runtime, *, works: bool) -> tuple
         await runtime.cluster.delete(removal.id.kind, removal.namespace, removal.id.name, uid=removal.uid)
     recorded = runtime.observed.recorded(site)
     return tuple(_child_status(child, recorded, refused) for child in desired)
+
+
+async def _apply(child: Manifest, runtime: Runtime) -> Manifest:
+    """Apply a child and take out what others have put into it. Returns it as it now stands."""
+    answer = await runtime.cluster.apply(child)
+    added = foreign_fields(answer)
+    if not added:
+        return answer
+    return await runtime.cluster.reset(child, added, resource_version=answer["metadata"]["resourceVersion"])
 
 
 def _child_status(child: Manifest, recorded: Mapping[ChildId, str], refused: Mapping[ChildId, str]) -> ChildStatus:

@@ -16,7 +16,8 @@ from ocean_api.report import Problem
 from ocean_api.sek import generate
 from ocean_api.v1alpha1.spec import OceanSiteSpec
 from ocean_api.v1alpha1.status import KeyStatus
-from ocean_operator.core.facts import Facts
+from ocean_operator.cluster import ClusterError
+from ocean_operator.core.facts import Facts, check_is_current
 from ocean_operator.core.intake import Decision, Step, StoredKey, decide, identity, key_in, wants_secret
 from ocean_operator.core.site import Manifest, Site, SiteKey
 from ocean_operator.core.validate import findings
@@ -27,8 +28,18 @@ from ocean_operator.vault import VaultError
 _LOOK_AGAIN_SECONDS: Final = 5.0
 """While a Secret is awaited: no watch tells of it, since the operator may not list Secrets."""
 _MOST_STEPS: Final = 4
+_FORBIDDEN: Final = 403
 
 log = structlog.get_logger(__name__)
+
+
+class SecretForbiddenError(Exception):
+    """The operator may not fetch the Secret that hands a key over, because the namespace has not agreed to it."""
+
+    reason = Reason.KEY_SECRET_FORBIDDEN
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(f"The operator may not fetch Secrets of namespace {namespace}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,7 @@ async def run_stores_pass(key: SiteKey, runtime: Runtime) -> float | None:
         return None
     try:
         finding, again = await _see_to(site, site.spec, runtime, stores)
-    except (VaultError, DatabaseError) as error:
+    except (VaultError, DatabaseError, SecretForbiddenError) as error:
         _note(site, runtime, _unreachable(site, runtime, error))
         raise
     _note(site, runtime, finding)
@@ -68,7 +79,7 @@ async def _see_to(site: Site, spec: OceanSiteSpec, runtime: Runtime, stores: Sto
         facts = runtime.facts(site)
         stored = await _remember_acceptance(site, stored, facts, stores)
         secret = await _secret(site, spec, stored, runtime)
-        decision = decide(spec.key, stored, secret, read_back=_read_back(facts, stored))
+        decision = decide(spec.key, stored, secret, read_back=_read_back(site, facts, stored))
         if decision.step in {Step.NOTHING, Step.REPORT}:
             waiting = decision.step is Step.REPORT or (secret is not None and bool(stored.intake))
             return _finding(stored, decision, runtime), _LOOK_AGAIN_SECONDS if waiting else None
@@ -106,16 +117,26 @@ async def _remove(secret: Manifest, runtime: Runtime) -> None:
 async def _secret(site: Site, spec: OceanSiteSpec, stored: StoredKey, runtime: Runtime) -> Manifest | None:
     if not wants_secret(spec.key, stored) or spec.key.secret_name is None:
         return None
-    return await runtime.cluster.get("Secret", site.key.namespace, spec.key.secret_name)
+    try:
+        return await runtime.cluster.get("Secret", site.key.namespace, spec.key.secret_name)
+    except ClusterError as error:
+        if error.code != _FORBIDDEN:
+            raise
+        raise SecretForbiddenError(site.key.namespace) from None
 
 
-def _read_back(facts: Facts, stored: StoredKey) -> bool:
-    return facts.check is not None and facts.check.key_version == stored.version
+def _read_back(site: Site, facts: Facts, stored: StoredKey) -> bool:
+    """Whether a Job has read this very key. A key that took the place of another has its version, and not its name."""
+    same = facts.key is not None and facts.key.fingerprint == stored.fingerprint
+    current = facts.check is not None and check_is_current(site, facts)
+    return same and current and facts.check is not None and facts.check.key_version == stored.version
 
 
 async def _remember_acceptance(site: Site, stored: StoredKey, facts: Facts, stores: Stores) -> StoredKey:
-    """Write down in Vault that a check accepted the key: from then on the operator never replaces it."""
-    if stored.accepted or not _read_back(facts, stored) or (facts.check and facts.check.key):
+    """Write down in Vault that the key opened what Ocean encrypted: from then on the operator never replaces it."""
+    check = facts.check
+    opened = check is not None and check.key is None and check.key_compared
+    if stored.accepted or not opened or not _read_back(site, facts, stored):
         return stored
     await stores.vault.amend_key(site.key, accepted="true")
     return await stores.vault.key(site.key)
@@ -130,7 +151,7 @@ def _finding(stored: StoredKey, decision: Decision, runtime: Runtime) -> KeyFind
     return KeyFinding(status, problem)
 
 
-def _unreachable(site: Site, runtime: Runtime, error: VaultError | DatabaseError) -> KeyFinding:
+def _unreachable(site: Site, runtime: Runtime, error: VaultError | DatabaseError | SecretForbiddenError) -> KeyFinding:
     """Vault or database are away. A key that is known stays known: work goes on with what the pods can reach."""
     known = runtime.facts(site).key or KeyStatus()
     if known.version:

@@ -176,7 +176,6 @@ def test_a_wrong_time_zone_is_told_what_one_looks_like() -> None:
         TypeAdapter(TimeZoneName).validate_python("Toronto")
 
 
-@pytest.mark.xfail(reason="whatever has a zone file is believed, Debian's `localtime` too", strict=True)
 def test_a_zone_that_is_only_a_place_holder_is_none() -> None:
     assert not accepts(TimeZoneName, "Factory")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import string
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,8 +27,8 @@ def test_names_that_look_alike_stay_apart() -> None:
         ("a", "b-c"),
         ("a-b", "c"),
         ("a", "b.c"),
-        ("a", "ocean-b"),
-        ("a-ocean", "b"),
+        ("a", "ocean-site-b"),
+        ("a-ocean-site", "b"),
         ("ocean", "a"),
         ("a", "ocean"),
     ]
@@ -47,12 +48,14 @@ def test_a_role_is_an_identifier_that_postgresql_takes_unquoted(namespace: str, 
 def test_the_names_of_one_clinic() -> None:
     """They are in Vault and PostgreSQL for good: another form would orphan every clinic's key and rows."""
     assert names.site_id("clinic-a", "north") == "clinic-a/north"
-    assert names.service_account("north") == "ocean-north"
+    assert names.service_account("north") == "ocean-site-north"
     assert names.child("north", "full") == "ocean-north-full"
-    assert names.sek_path("clinic-a", "north") == "sites/clinic-a/ocean-north/sek"
-    assert names.vault_database_role("clinic-a", "north") == "clinic-a.ocean-north"
+    assert names.sek_path("clinic-a", "north") == "sites/clinic-a/ocean-site-north/sek"
+    assert names.vault_database_role("clinic-a", "north") == "clinic-a.ocean-site-north"
     assert names.postgres_role("clinic-a", "north") == "site_b726d764763a8602eb9f"
 
 
-def test_no_clinics_account_is_one_that_others_have() -> None:
-    assert names.service_account("default") != "default"
+@pytest.mark.parametrize("called", ["default", "operator", "migrate", "gateway", "notifier"])
+def test_no_clinics_account_is_one_that_others_have(called: str) -> None:
+    """Vault knows an account by its name: a site called `operator` must not be taken for the operator."""
+    assert names.service_account(called) not in {"default", f"ocean-{called}", called}

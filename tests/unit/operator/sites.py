@@ -133,6 +133,8 @@ class Known:
             "token": check_token(self.clinic, self.facts),
             "at": NOW - timedelta(hours=1),
             "key_version": self.facts.key.version,
+            "key_fingerprint": self.facts.key.fingerprint,
+            "key_tried": True,
             "key_compared": True,
             "providers": PROVIDERS,
             "interface": "FHIR 4.0.1",

@@ -44,7 +44,9 @@ async def test_a_good_site_is_let_in_without_a_word() -> None:
 
 
 async def test_the_answer_is_a_review_of_that_very_request() -> None:
-    answer = await review({"request": {"uid": "r2", "object": body()}}, cast("Cluster", Sites()), AddressRules())
+    answer = await review(
+        {"request": {"uid": "r2", "operation": "CREATE", "object": body()}}, cast("Cluster", Sites()), AddressRules()
+    )
 
     assert (answer["apiVersion"], answer["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
     assert answer["response"]["uid"] == "r2"
@@ -93,7 +95,9 @@ async def test_everything_wrong_is_said_at_once() -> None:
 async def test_the_number_is_looked_up_in_the_api_server() -> None:
     """A replica that does not lead has watched nothing."""
     sites = Sites()
-    await review({"request": {"uid": "r1", "object": body()}}, cast("Cluster", sites), AddressRules())
+    await review(
+        {"request": {"uid": "r1", "operation": "CREATE", "object": body()}}, cast("Cluster", sites), AddressRules()
+    )
 
     assert sites.asked == ["OceanSite spec.siteNumber=1001"]
 

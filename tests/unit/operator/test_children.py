@@ -43,7 +43,7 @@ def pods(clinic: Site) -> Iterator[Manifest]:
 
 def test_an_integrated_clinic_has_these_objects() -> None:
     assert list(children(site())) == [
-        "ServiceAccount/ocean-north",
+        "ServiceAccount/ocean-site-north",
         "NetworkPolicy/ocean-north-pods",
         "ConfigMap/ocean-north-site",
         "CronJob/ocean-north-recent",
@@ -207,9 +207,9 @@ def test_pods_have_no_access_to_the_api_server() -> None:
         sources = [s for v in pod["volumes"] for s in v.get("projected", {}).get("sources", ())]
 
         assert pod["automountServiceAccountToken"] is False
-        assert pod["serviceAccountName"] == "ocean-north"
+        assert pod["serviceAccountName"] == "ocean-site-north"
         assert [s["serviceAccountToken"]["audience"] for s in sources] == [names.VAULT_AUDIENCE]
-    assert children(site())["ServiceAccount/ocean-north"]["automountServiceAccountToken"] is False
+    assert children(site())["ServiceAccount/ocean-site-north"]["automountServiceAccountToken"] is False
 
 
 def test_a_missing_secret_does_not_keep_a_pod_from_starting() -> None:

@@ -132,13 +132,14 @@ def test_a_clinic_without_a_report_has_no_current_check() -> None:
     [
         Facts(),
         Known(site()).key(version=0).facts,
+        Known(site()).key(version=0).check().facts,
         Known(site()).key().facts,
         accepted(site()).but(key_problem=problem(Reason.KEY_WEAK)),
         accepted(site()).check(key=problem(Reason.SEK_MISMATCH)).facts,
         accepted(site()).check(key_version=2).facts,
         accepted(site()).check(key_version=None).facts,
     ],
-    ids=["unknown", "none", "unchecked", "problem", "mismatch", "other version", "not tried"],
+    ids=["unknown", "none", "none, checked", "unchecked", "problem", "mismatch", "other version", "not tried"],
 )
 def test_a_key_that_no_check_tried_and_passed_is_not_accepted(facts: Facts) -> None:
     assert not key_accepted(site(), facts)
@@ -190,6 +191,12 @@ def test_a_refusal_stops_the_work(reason: Reason) -> None:
 
 def test_another_problem_of_a_run_does_not_stop_the_work() -> None:
     assert may_work(site(), served(site()).sync(problem=problem(Reason.EMR_UNAVAILABLE)).facts)
+
+
+def test_another_problem_is_no_refusal_even_while_a_check_is_awaited() -> None:
+    away = served(site()).sync(problem=problem(Reason.EMR_UNAVAILABLE)).facts
+
+    assert refused(site(emr=OSCAR), away) is None
 
 
 def test_a_later_check_that_passes_lets_the_work_go_on() -> None:

@@ -110,11 +110,20 @@ async def test_an_event_that_is_only_late_is_no_loss() -> None:
 
         async def versions(self, kind: str, *, selector: str = "") -> tuple[dict[Name, int], int]:
             answer = await super().versions(kind, selector=selector)
-            if kind == names.KIND:  # The last of the LISTs: the events arrive during the grace.
+            if kind == names.KIND:
                 asyncio.get_running_loop().call_later(5, observed.saw_child, job(), KEY)
             return answer
 
     assert await audit_once(cast("Cluster", Late({"Job": {JOB: 50}})), observed, grace_seconds=10) == {}
+
+
+async def test_an_object_that_changes_all_the_time_is_no_loss() -> None:
+    """Its newest event is always a moment away, while the one that was missed at first has long come."""
+    observed = Observed()
+    observed.saw_child(job(49), KEY)
+    asyncio.get_running_loop().call_later(5, observed.saw_child, job(59), KEY)
+
+    assert await audited(observed, {"Job": {JOB: 50}}, {"Job": {JOB: 60}}) == {}
 
 
 async def test_an_object_deleted_between_the_list_and_the_comparison_is_no_loss() -> None:

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from ocean_api import names
 from ocean_operator.core.children import KINDS, desired_children
 from ocean_operator.core.parts.config_map import config_map
-from ocean_operator.core.plan import ChildId, ObservedChild, Removal, child_id, live_digest, plan, with_hash
+from ocean_operator.core.plan import (
+    ChildId,
+    ObservedChild,
+    Removal,
+    child_id,
+    foreign_fields,
+    live_digest,
+    plan,
+    with_hash,
+)
 from ocean_operator.core.site import Manifest
 from unit.operator.sites import KEY, NO_EMR, PLATFORM, UID, site, spec_of
 
@@ -225,6 +234,49 @@ def test_an_empty_list_is_the_same_as_none() -> None:
     with_empty["metadata"]["finalizers"] = []
 
     assert live_digest(with_empty) == live_digest(LIVE)
+
+
+# What others have put into a child
+
+OURS = {"f:metadata": {"f:labels": {"f:a": {}}}, "f:spec": {"f:schedule": {}, "f:jobTemplate": {"f:spec": {"f:x": {}}}}}
+
+
+def managed(fields: Manifest, *, manager: str = "kubectl-edit", operation: str = "Update", **more: str) -> Manifest:
+    """A child that we applied, and that somebody else changed."""
+    ours = {"manager": names.FIELD_MANAGER, "operation": "Apply", "fieldsV1": OURS}
+    theirs = {"manager": manager, "operation": operation, "fieldsV1": fields, **more}
+    return {"metadata": {"name": "x", "managedFields": [ours, theirs]}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "foreign"),
+    [
+        ({"f:spec": {"f:jobTemplate": {"f:spec": {"f:y": {}}}}}, ("spec",)),
+        ({"f:spec": {"f:suspend": {}}, "f:data": {"f:k": {}}}, ("spec", "data")),
+        ({"f:spec": {"f:schedule": {}}}, ()),
+        ({"f:spec": {"f:jobTemplate": {"f:spec": {"f:x": {"f:deeper": {}}}}}}, ()),
+        ({"f:spec": {}}, ()),
+        ({"f:metadata": {"f:annotations": {"f:z": {}}}}, ()),
+        ({}, ()),
+    ],
+    ids=["deep inside", "two parts", "what is ours", "inside what is ours whole", "nothing in it", "marks", "nothing"],
+)
+def test_what_others_added_is_found(fields: Manifest, foreign: tuple[str, ...]) -> None:
+    """Server-side apply leaves it standing: a container that somebody added would run with the clinic's credentials."""
+    assert foreign_fields(managed(fields)) == foreign
+
+
+def test_a_controllers_status_is_its_own() -> None:
+    assert foreign_fields(managed({"f:status": {"f:active": {}}}, subresource="status")) == ()
+
+
+def test_the_same_name_with_another_operation_is_another() -> None:
+    """`kubectl edit --field-manager` may call itself anything."""
+    assert foreign_fields(managed({"f:spec": {"f:y": {}}}, manager=names.FIELD_MANAGER)) == ("spec",)
+
+
+def test_a_child_that_nobody_touched_has_nothing_foreign() -> None:
+    assert foreign_fields({"metadata": {"name": "x"}}) == ()
 
 
 # Whatever is found, the plan leads to what is desired

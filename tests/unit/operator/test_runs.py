@@ -13,11 +13,13 @@ from ocean_api.v1alpha1.oceansite import MAX_NAME
 from ocean_api.v1alpha1.status import ActionsStatus, OceanSiteStatus
 from ocean_operator.core.facts import ACCESS_REASONS, Facts, check_token, window_token
 from ocean_operator.core.platform import Platform
-from ocean_operator.core.runs import MISSED_AFTER, RETRY_SECONDS, Due, due
+from ocean_operator.core.runs import Due, due
 from ocean_operator.core.site import Manifest, Site, SiteKey
 from unit.operator.sites import NO_EMR, NO_STORES, NOW, PLATFORM, Known, accepted, problem, run, served, site
 
 RECENT, FULL, AGAIN = names.SYNC_RECENT_REQUEST, names.SYNC_FULL_REQUEST, names.REAUTHORIZE_REQUEST
+RETRY_SECONDS = 120
+MISSED_AFTER = timedelta(hours=2)
 MIDNIGHT = datetime(2026, 3, 10, 4, tzinfo=UTC)
 """Of `NOW`'s day in Toronto."""
 

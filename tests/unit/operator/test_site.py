@@ -55,7 +55,7 @@ def test_fields_of_a_newer_crd_are_passed_over() -> None:
         ({"schedule": {"providers": ["101", "All"]}}, "spec.schedule: providers: `All` stands alone; leave the other"),
         ({"schedule": {"providers": ["101", "101"]}}, "spec.schedule: providers: an id is listed twice"),
         ({"schedule": {"providers": ["101", ""]}}, "; spec.schedule.providers[1]: String should have at least 1"),
-        ({"schedule": {"providers": 5}}, "spec.schedule.providers: Input should be 'All'"),
+        ({"schedule": {"providers": 5}}, "spec.schedule.providers: give a list of the EMR's ids, each in quotes"),
         ({"contacts": {}}, "spec.contacts: give at least one address in clinicalAdministrators, or siteCreator"),
         (
             {"contacts": {"clinicalAdministrators": ["a@b.example", "nobody"]}},

@@ -12,7 +12,7 @@ from ocean_api.v1alpha1.status import ChildStatus, OceanSiteStatus
 from ocean_operator.core.facts import Facts
 from ocean_operator.core.platform import Platform
 from ocean_operator.core.site import Site
-from ocean_operator.core.status import STALE_AFTER, Observation, next_status
+from ocean_operator.core.status import Observation, next_status
 from ocean_operator.core.validate import Finding
 from unit.operator.sites import (
     NO_EMR,
@@ -199,6 +199,13 @@ def test_key_stored(platform: Platform, facts: Facts, expected: tuple[str, Reaso
     assert verdict(status_of(site(), facts, platform=platform), KEY) == expected
 
 
+def test_a_replaced_key_is_not_judged_by_the_check_of_the_old_one() -> None:
+    clinic = site()
+    old = Known(clinic).key(fingerprint="f1").check(key=problem(Reason.SEK_MISMATCH))
+
+    assert verdict(status_of(clinic, old.key(fingerprint="f2").facts), KEY) == ("Unknown", Reason.KEY_PENDING)
+
+
 def test_status_shows_the_keys_fingerprint_and_version() -> None:
     clinic = site()
     status = status_of(clinic, accepted(clinic).facts)
@@ -259,12 +266,12 @@ def sync_cases() -> list[tuple[str, Facts, tuple[str, Reason]]]:
         ("succeeded", known.sync().facts, ("True", Reason.SYNC_SUCCEEDED)),
         (
             "stale",
-            known.sync(last_full=run(at=NOW - STALE_AFTER - timedelta(minutes=1, seconds=1))).facts,
+            known.sync(last_full=run(at=NOW - timedelta(minutes=71, seconds=1))).facts,
             ("False", Reason.SYNC_STALE),
         ),
         (
             "just not stale",
-            known.sync(last_full=run(at=NOW - STALE_AFTER - timedelta(minutes=1))).facts,
+            known.sync(last_full=run(at=NOW - timedelta(minutes=71))).facts,
             ("True", Reason.SYNC_SUCCEEDED),
         ),
         (
@@ -300,7 +307,15 @@ def test_a_long_list_of_providers_is_cut_and_says_so() -> None:
     status = status_of(clinic, accepted(clinic).check(providers=many).facts)
 
     assert message(status, SYNCED).endswith("9 (Dr. 9), ….")
+    assert "10 (Dr. 10)" not in message(status, SYNCED)
     assert (status.providers.known, len(status.providers.unselected)) == (60, 50)
+
+
+def test_a_list_that_is_not_cut_does_not_say_so() -> None:
+    clinic = site(schedule={"providers": []})
+    ten = tuple(ProviderName(id=f"{n}", name=f"Dr. {n}") for n in range(10))
+
+    assert message(status_of(clinic, accepted(clinic).check(providers=ten).facts), SYNCED).endswith("9 (Dr. 9).")
 
 
 def test_a_clinic_without_an_emr_is_ready_once_its_key_is_stored() -> None:
@@ -333,8 +348,9 @@ def test_a_clinic_that_is_switched_off_is_not_ready_and_shows_why(spec: dict[str
     assert "spec." in message(status, READY)
 
 
-def test_a_suspended_clinic_does_not_wait_for_a_check_that_will_not_run() -> None:
-    clinic = site(suspend=True)
+@pytest.mark.parametrize("spec", [{"suspend": True}, {"enabled": False}, {"emr": NO_EMR}], ids=str)
+def test_a_clinic_that_is_switched_off_does_not_wait_for_a_check_that_will_not_run(spec: dict[str, Any]) -> None:
+    clinic = site(**spec)
     status = status_of(clinic, Known(clinic).key().facts)
 
     assert verdict(status, RECONCILING) == ("False", Reason.UP_TO_DATE)

@@ -111,6 +111,7 @@ def test_an_interface_that_rests_on_our_own_profile_says_so() -> None:
     assert status_of(clinic, known.check(interface="OSCAR 19").facts).integration == "OSCAR 19"
     unverified = known.check(interface="OSCAR 19", verified=False).facts
     assert status_of(clinic, unverified).integration == "OSCAR 19 (unverified profile)"
+    assert status_of(clinic, known.check(interface="", verified=False).facts).integration == ""
     assert status_of(clinic, known.facts).integration == ""
 
 

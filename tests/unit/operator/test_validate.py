@@ -140,8 +140,8 @@ def test_an_address_inside_an_address_may_not_either(address: str) -> None:
         ("127.0.0.0x1", HIDDEN),
         ("127.0.0.1.0", HIDDEN),
         ("256.1.1.1", HIDDEN),
-        ("①②⑦.⓪.⓪.①", HIDDEN),
-        ("１２７.０.０.１", HIDDEN),  # noqa: RUF001 - full-width digits are the point
+        ("①②⑦.⓪.⓪.①", LITERAL),
+        ("１２７.０.０.１", LITERAL),  # noqa: RUF001 - full-width digits are the point
         ("127.0.0.١", HIDDEN),  # noqa: RUF001 - likewise
     ],
 )

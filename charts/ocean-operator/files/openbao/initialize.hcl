@@ -115,7 +115,7 @@ initialize "sites" {
     operation = "update"
     path      = "auth/kubernetes/role/ocean-site"
     data = {
-      bound_service_account_names      = ["ocean-*"]
+      bound_service_account_names      = ["ocean-site-*"]
       bound_service_account_namespaces = ["*"]
       audience                         = "ocean-vault"
       token_policies                   = ["ocean-site"]
@@ -174,6 +174,7 @@ initialize "operator" {
     }
   }
 
+  # It keeps a token for two thirds of this, so that what is left always covers a database login.
   request "role" {
     operation = "update"
     path      = "auth/kubernetes/role/ocean-operator"
@@ -183,8 +184,8 @@ initialize "operator" {
       audience                         = "ocean-vault"
       token_policies                   = ["ocean-operator"]
       token_no_default_policy          = true
-      token_ttl                        = "3h"
-      token_max_ttl                    = "3h"
+      token_ttl                        = "6h"
+      token_max_ttl                    = "6h"
     }
   }
 

@@ -25,7 +25,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   id text := site_namespace || '/' || site_name;
   role_name name := 'site_' || left(encode(sha256(convert_to(id, 'UTF8')), 'hex'), 20);
-  vault_role text := site_namespace || '.ocean-' || site_name;
+  vault_role text := site_namespace || '.ocean-site-' || site_name;
 begin
   insert into ocean.site as known (site, namespace, name, uid, group_role, site_number)
   values (id, site_namespace, site_name, site_uid, role_name, number)

@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 import anyio
 import psycopg
 
-from integration import sync_process
 from integration.installation import Installation
 from integration.sites import Site
+from integration.sync import process
 from ocean_api.report import CheckReport, SyncReport
 from ocean_api.settings import DatabaseAccess, SiteSettings, VaultAccess
 from ocean_dev.certificates import Authority
@@ -103,7 +103,7 @@ class GatedSite(SimSite):
         self.gate.passing(path)
 
 
-@dataclass
+@dataclass(repr=False)
 class Clinic:
     """Everything of one clinic."""
 
@@ -179,12 +179,13 @@ class Clinic:
         )
 
     async def sync(self, kind: str = "full", *arguments: str) -> int:
-        """Run `ocean-sync` within this process. Returns its exit status."""
-        return await sync.run(sync.parse([kind, *arguments]), sync_process.places_in(self.folder))
+        """Run `ocean-sync` within this process, at a person's request if nothing is said. Returns its status."""
+        order = sync.parse([kind, *(arguments or ("--trigger", "Requested"))])
+        return await sync.run(order, process.places_in(self.folder))
 
-    async def check(self, token: str = "token-1") -> int:
+    async def check(self, token: str = "token-1") -> int:  # noqa: S107 - names a request
         """Run `ocean-check` within this process. Returns its exit status."""
-        return await check.run(token, sync_process.places_in(self.folder))
+        return await check.run(token, process.places_in(self.folder))
 
     def start(self, *arguments: str) -> Process:
         """Start `ocean-sync` or `ocean-check` as a process of its own."""
@@ -236,8 +237,8 @@ class Process:
     def __init__(self, arguments: Sequence[str], folder: Path) -> None:
         self._said = folder / f"said-{id(self)}"
         with self._said.open("wb") as said:
-            self._process = subprocess.Popen(
-                [sys.executable, sync_process.__file__, *arguments], stdout=said, stderr=subprocess.STDOUT
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, process.__file__, *arguments], stdout=said, stderr=subprocess.STDOUT
             )
 
     @property
@@ -266,7 +267,7 @@ class Process:
 async def until(what: Callable[[], bool]) -> None:
     """Return once `what` holds, in another process whose events cannot be awaited."""
     with anyio.fail_after(_SECONDS):
-        while not what():
+        while not what():  # noqa: ASYNC110 - see above
             await anyio.sleep(0.02)
 
 
@@ -319,7 +320,7 @@ def make_clinic(installation: Installation, folder: Path, tls: Tls, oscar: Oscar
     return make_site(installation, folder, tls, ocean, emr=emr, secret=oscar.credentials.as_secret())
 
 
-def make_site(  # noqa: D417 - what a clinic is made of
+def make_site(
     installation: Installation,
     folder: Path,
     tls: Tls,
