@@ -77,9 +77,10 @@ class Gate:
         self._path = ""
         self._open.set()
 
-    async def reached(self) -> None:
-        """Return when a request stands at the gate."""
-        assert await asyncio.to_thread(self._reached.wait, _SECONDS), "nobody came to the gate"
+    async def reached(self, process: Process | None = None) -> None:
+        """Return when a request of `process` stands at the gate."""
+        came = await asyncio.to_thread(self._reached.wait, _SECONDS)
+        assert came, f"nobody came to the gate; the process said:\n{process.said if process else ''}"
 
     def passing(self, path: str) -> None:
         """Called by the simulator, in its own thread."""

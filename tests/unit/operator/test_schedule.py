@@ -66,6 +66,7 @@ def test_without_a_window_full_runs_start_at_midnight(window: int) -> None:
     [
         (Slots(0, 0), "0,30 * * * *", "0 0 * * *"),
         (Slots(29, 59), "29,59 * * * *", "59 0 * * *"),
+        (Slots(7, 60), "7,37 * * * *", "0 1 * * *"),
         (Slots(7, 179), "7,37 * * * *", "59 2 * * *"),
     ],
 )

@@ -31,6 +31,8 @@ NONE = "is not an address"
         "emr.example.org",
         "EMR.Example.ORG",
         "emr.example.org.",
+        "emr.my-clinic.org",
+        "emr.xn--p1ai",
         "emr.example.org:8443",
         "xn--clinique-cya.example.org",
         "clinique.québec",

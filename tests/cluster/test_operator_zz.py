@@ -1,0 +1,95 @@
+"""Two replicas, one leader: never none for long, and never two."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from cluster.audit_log import AuditLog
+from cluster.clinics import Clinic, Landscape
+from cluster.operators import NAMESPACE, OperatorProcess, until
+
+LEASE_SECONDS = "5"
+OTHER = "second-operator"
+
+
+@pytest.fixture
+def pair(landscape: Landscape) -> Iterator[tuple[OperatorProcess, OperatorProcess]]:
+    """A leader, and a replica that stands by and is another user to the API server."""
+    landscape.rest()
+    first = landscape.replica("first", OCEAN_LEASE_SECONDS=LEASE_SECONDS, PYTHONPATH="/tmp/oph/mut2")
+    second = landscape.replica("second", OCEAN_LEASE_SECONDS=LEASE_SECONDS, PYTHONPATH="/tmp/oph/mut2")
+    second.kubeconfig = landscape.plane.user_kubeconfig(OTHER, ["system:masters"])
+    first.start()
+    until(lambda: first.leads, "the first leads")
+    second.start()
+    until(lambda: second.answers, "the second stands by")
+    yield first, second
+    for replica in (second, first):
+        if replica.running.poll() is None:
+            replica.stop()
+
+
+def holder(landscape: Landscape) -> str:
+    """Who holds the Lease."""
+    lease = landscape.api.get("Lease", NAMESPACE, "ocean-operator")
+    return "" if lease is None else str(lease["spec"]["holderIdentity"])
+
+
+def test_one_leads_and_the_other_does_not_write(
+    landscape: Landscape, pair: tuple[OperatorProcess, OperatorProcess], clinic: Clinic
+) -> None:
+    landscape.apply(clinic)
+    landscape.await_complete(clinic)
+
+    assert [replica.leads for replica in pair] == [True, False]
+    assert holder(landscape) == "first"
+    assert AuditLog(landscape.plane.audit_log, OTHER).all_writes() == []
+
+
+def test_a_killed_leader_is_followed_when_its_lease_has_run_out(
+    landscape: Landscape, pair: tuple[OperatorProcess, OperatorProcess], clinic: Clinic
+) -> None:
+    first, second = pair
+    first.kill()
+    landscape.apply(clinic)
+    landscape.await_complete(clinic)
+
+    assert second.leads
+    assert holder(landscape) == "second"
+
+
+def test_a_stopped_leader_hands_over_at_once(
+    landscape: Landscape, pair: tuple[OperatorProcess, OperatorProcess]
+) -> None:
+    """It empties the Lease, so nobody has to see it run out."""
+    first, second = pair
+    assert first.stop() == 0
+
+    assert holder(landscape) in {"", "second"}
+    until(lambda: second.leads, "the second leads")
+
+
+def test_a_leader_that_slept_through_its_lease_writes_nothing_more(
+    landscape: Landscape, pair: tuple[OperatorProcess, OperatorProcess], namespace: str
+) -> None:
+    """A frozen machine wakes up with much to do, when another one leads."""
+    first, second = pair
+    clinics = [Clinic(namespace, f"c{n}") for n in range(30)]
+    for clinic in clinics:
+        landscape.apply(clinic)
+    for clinic in clinics:
+        landscape.await_summary(clinic, "KeyPending")
+    first.running.send_signal(signal.SIGSTOP)
+    for clinic in clinics:
+        landscape.apply(clinic, displayName="Edited while the first slept")
+    until(lambda: second.leads, "the second leads")
+    for clinic in clinics:
+        landscape.await_complete(clinic)
+    mark = landscape.audit.mark()
+    first.running.send_signal(signal.SIGCONT)
+
+    assert first.running.wait(30) == 1
+    assert landscape.audit.all_writes(mark) == []
