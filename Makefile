@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cat requirements-dev.lock pyproject.toml | sha256sum | cut -c1-16)
 PYTEST := $(BIN)/python -m pytest
 # An existing cluster is used for what needs pods; what ends servers needs a control plane of our own, and is left out.
-TESTS := tests/unit tests/conformance $(if $(USE_CLUSTER)$(KUBECONFIG),tests/e2e,tests/integration tests/cluster tests/e2e)
+TESTS := tests/unit tests/conformance $(if $(USE_CLUSTER)$(KUBECONFIG),,tests/integration tests/cluster)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help
@@ -58,7 +58,9 @@ test-unit: install ## Unit and conformance tests: seconds
 .PHONY: test
 test: install ## All tests, with a real cluster, Vault and PostgreSQL; the first time builds Kubernetes
 	@$(BIN)/python -m ocean_dev build
-	$(PYTEST) $(TESTS)
+	# A file's tests stay in one process, since they share the servers they start.
+	$(PYTEST) $(TESTS) -n 2 --dist loadfile
+	$(PYTEST) tests/e2e
 
 .PHONY: demo
 demo: install ## Show the main job: one YAML file, a real cluster, appointments at Ocean

@@ -31,4 +31,6 @@ def configure_logs() -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_NamesOnly())
+    # On the handler: libraries set levels of their own on their loggers.
+    handler.setLevel(logging.ERROR)
     logging.basicConfig(handlers=[handler], level=logging.ERROR, force=True)

@@ -34,7 +34,9 @@ def problem(reason: Reason, what: str, at: datetime, *, remedy: str | None = Non
     advice = EXPLANATIONS[reason].remedy if remedy is None else remedy
     # Cut what happened, not what to do.
     room = _LONGEST - len(advice) - 1
-    said = what if len(what) <= room else f"{what[: room - 1]}…"
+    said = " ".join(what.split())
+    if len(said) > room:
+        said = f"{said[: room - 1]}…"
     return Problem(reason=reason, message=f"{said} {advice}".strip(), at=at)
 
 

@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 
 from cluster.audit_log import AuditLog
 from cluster.chart import EXTERNAL, render
+from cluster.interposer import Interposer
 from cluster.kubernetes_api import KubernetesApi, Manifest, owned
 from cluster.operators import NAMESPACE, OperatorProcess, until
 from integration.installation import Bao, Installation
@@ -73,9 +74,15 @@ class Landscape:
         self.plane.kubectl("apply", "-f", "-", input=crdgen.crd_yaml())
         self.plane.kubectl("wait", "--for=condition=Established", f"crd/{names.PLURAL}.{names.GROUP}")
 
-    def replica(self, name: str, **extra: str) -> OperatorProcess:
-        """An operator, not yet started, with the identity of its service account."""
-        return OperatorProcess(self._kubeconfig(), self.log, name, {**self.environment(), **extra})
+    def replica(self, name: str, *, api: Interposer | None = None, **extra: str) -> OperatorProcess:
+        """An operator, not yet started, with the identity of its service account.
+
+        Args:
+            name: Who holds the Lease.
+            api: Through which it reaches the API server, if not directly.
+            extra: More settings.
+        """
+        return OperatorProcess(self._kubeconfig(name, api), self.log, name, {**self.environment(), **extra})
 
     def environment(self) -> dict[str, str]:
         """What the Deployment tells the operator about Vault and database."""
@@ -113,10 +120,11 @@ class Landscape:
         self.rest()
         self.api.close()
 
-    def _kubeconfig(self, server: str = "") -> Path:
-        path = self.folder / "operator.kubeconfig"
+    def _kubeconfig(self, name: str, api: Interposer | None) -> Path:
+        path = self.folder / f"{name}.kubeconfig"
         token = self.plane.service_account_token(NAMESPACE, "ocean-operator")
-        path.write_text(kubeconfig(server or self.plane.server, token, self.plane.ca_file))
+        server, authority = (api.address, api.ca_file) if api else (self.plane.server, self.plane.ca_file)
+        path.write_text(kubeconfig(server, token, authority))
         return path
 
     # Clinics

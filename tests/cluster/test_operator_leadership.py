@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from cluster.audit_log import AuditLog
 from cluster.clinics import Clinic, Landscape
+from cluster.interposer import interposed
 from cluster.operators import NAMESPACE, OperatorProcess, until
+from ocean_operator.cluster import Cluster
+from ocean_operator.lease import Leadership, LeadershipLostError
 
 LEASE_SECONDS = "5"
 OTHER = "second-operator"
@@ -93,3 +98,67 @@ def test_a_leader_that_slept_through_its_lease_writes_nothing_more(
 
     assert first.running.wait(30) == 1
     assert landscape.audit.all_writes(mark) == []
+
+
+async def test_never_two_lead(
+    landscape: Landscape, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever cannot renew knows that it leads no more before another one does, and then writes nothing."""
+    with interposed(landscape.plane.server, landscape.plane.ca_file, tmp_path) as between:
+        replica = landscape.replica("cut-off", api=between)
+        monkeypatch.setenv("KUBECONFIG", str(replica.kubeconfig))
+        mine = await Cluster.connect()
+        monkeypatch.setenv("KUBECONFIG", str(landscape.plane.kubeconfig))
+        others = await Cluster.connect()
+        first = Leadership(mine, namespace, "first", lease_seconds=3)
+        second = Leadership(others, namespace, "second", lease_seconds=3)
+        await first.acquire()
+        keeping = asyncio.ensure_future(first.keep())
+        candidate = asyncio.ensure_future(second.acquire())
+        between.cut = True
+        await candidate
+
+        with pytest.raises(LeadershipLostError):
+            first.check()
+        with pytest.raises(LeadershipLostError):
+            await keeping
+        between.cut = False
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "late", "namespace": namespace}}
+        with pytest.raises(LeadershipLostError):
+            await mine.guarded(first.check).create(body)
+        assert landscape.api.get("ConfigMap", namespace, "late") is None
+        second.check()
+        await mine.close()
+        await others.close()
+
+
+def test_a_leader_cut_off_from_the_api_server_ends(landscape: Landscape, tmp_path: Path) -> None:
+    """Kubernetes starts it anew, and it stands by."""
+    landscape.rest()
+    with interposed(landscape.plane.server, landscape.plane.ca_file, tmp_path) as between:
+        replica = landscape.replica("cut-off", api=between, OCEAN_LEASE_SECONDS=LEASE_SECONDS)
+        replica.start()
+        until(lambda: replica.leads, "it leads")
+        between.cut = True
+
+        assert replica.running.wait(30) == 1
+    assert "leadership lost" in landscape.log.read_text()
+
+
+def test_a_silent_watch_fails_the_liveness_probe(landscape: Landscape, clinic: Clinic, tmp_path: Path) -> None:
+    """The connection stands, and nothing comes through it: only a comparison with a LIST can tell."""
+    landscape.rest()
+    with interposed(landscape.plane.server, landscape.plane.ca_file, tmp_path) as between:
+        replica = landscape.replica("deaf", api=between, OCEAN_AUDIT_INDEX_SECONDS="30")
+        replica.start()
+        until(lambda: replica.leads, "it leads")
+        landscape.apply(clinic)
+        landscape.await_summary(clinic, "KeyPending")
+        assert replica.probe("/livez") == 200
+        between.silent_watches = True
+        landscape.apply(clinic, displayName="Renamed unheard")
+
+        until(lambda: replica.probe("/livez") == 500, "it knows that it is deaf", 90)
+        replica.stop()
+    landscape.lead()
+    landscape.await_complete(clinic)

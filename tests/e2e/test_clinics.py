@@ -14,6 +14,7 @@ import pytest
 from ocean_api import names
 from ocean_dev import demo
 from ocean_dev.cluster import PodCluster
+from ocean_dev.errors import CommandError
 
 _PATIENCE_SECONDS = 240
 
@@ -48,7 +49,7 @@ def test_a_key_is_found_nowhere_that_people_and_tools_look(node_cluster: PodClus
     sites = json.loads(demo.secret(node_cluster, demo.SIMULATORS, "ocean-sites")["sites.json"])["sites"]
     keys = [site["sharedEncryptionKey"] for site in sites if site["sharedEncryptionKey"]]
     pods = node_cluster.kubectl("get", "pods", "--all-namespaces", "--output", _NAMES).split()
-    places = [node_cluster.kubectl("logs", "--all-containers", "-n", *pod.split("/")) for pod in pods]
+    places = [_log(node_cluster, *pod.split("/")) for pod in pods]
     kinds = f"events,configmaps,cronjobs,jobs,pods,{names.PLURAL}"
     places.append(node_cluster.kubectl("get", kinds, "--all-namespaces", "--output=json"))
 
@@ -104,6 +105,16 @@ def test_a_clinic_that_comes_back_gets_its_key_back(node_cluster: PodCluster) ->
 
 
 _NAMES = 'jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'
+
+
+def _log(cluster: PodCluster, namespace: str, pod: str) -> str:
+    """What a pod has written; nothing when it has gone meanwhile."""
+    try:
+        return cluster.kubectl("logs", "--all-containers", "-n", namespace, pod)
+    except CommandError as error:
+        if "NotFound" in str(error):
+            return ""
+        raise
 
 
 def _status(cluster: PodCluster, name: str) -> dict[str, dict[str, str]]:

@@ -26,6 +26,8 @@ _RENEW_AGAIN_SECONDS: Final = 5.0
 _MARGIN_SECONDS: Final = 60.0
 """A run that cannot renew its lease stops this long before its end: longer than any single attempt to renew."""
 _LOOK_AGAIN_SECONDS: Final = 3.0
+_RELEASE_SECONDS: Final = 5.0
+"""A lease that cannot be given back within this time ends by itself."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +52,7 @@ async def holding(database: Database, site: str, *, patience: timedelta) -> Asyn
             yield lease
         finally:
             keeping.cancel()
-            with anyio.CancelScope(shield=True), contextlib.suppress(*KNOWN_ERRORS):
+            with anyio.move_on_after(_RELEASE_SECONDS, shield=True), contextlib.suppress(*KNOWN_ERRORS):
                 await asyncio.wait([keeping])
                 await _release(database, lease)
     if scope.cancelled_caught:

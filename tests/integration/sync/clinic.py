@@ -30,7 +30,7 @@ from ocean_emr.sync import main as sync
 from ocean_emr.testing.ocean_sim import OceanSim, SimSite
 from ocean_emr.testing.oscar_sim import OscarSim, SimAppointment, SimClinic, SimPatient, SimProvider
 
-_SECONDS = 60
+_SECONDS = 90
 
 
 def midday_zone() -> ZoneInfo:

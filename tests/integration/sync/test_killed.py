@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -116,8 +117,8 @@ async def _waits_for_the_report(clinic: Clinic) -> None:
 
     def waiting() -> bool:
         rows = clinic.query(
-            "select 1 from pg_stat_activity where application_name = 'ocean-sync' and wait_event_type = 'Lock'"
-            " and %s is not null"
+            "select 1 from pg_stat_activity"
+            " where application_name = 'ocean-sync' and wait_event_type = 'Lock' and %s::text is not null"
         )
         return bool(rows)
 
@@ -216,9 +217,10 @@ async def test_database_is_killed_midway(clinic: Clinic, oscar: OscarSim, *, com
     clinic.gate.open()
     status = await process.status()
     if not comes_back:
-        assert status == 1
-        assert '"reason":"DatabaseUnavailable"' in (clinic.folder / "termination-log").read_text()
         server.start()
+        assert status == 1
+        # Whichever noticed it first: PostgreSQL's client, or Vault, which could make no login.
+        assert "Unavailable" in json.loads((clinic.folder / "termination-log").read_text())["reason"]
     assert "Traceback" not in process.said
 
     await assert_next_run_makes_it_right(clinic, oscar)
