@@ -75,6 +75,12 @@ lock: ## Renew the lock files: versions and hashes, no index addresses
 	  uv pip compile $$source "$${extra[@]}" --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --upgrade -o $$out.lock
 	done
 
+.PHONY: bench
+bench: install ## Measure, on a quiet machine; the last results are in docs/benchmarks.md
+	@$(BIN)/python -m ocean_dev build --size control-plane
+	cd tests
+	for bench in reconcile "reconcile --stores" sync_cold_start sync_appointments; do ../$(BIN)/python -m benchmarks.$$bench; done
+
 .PHONY: down
 down: install ## Remove the local cluster and every trace of it, but not the cache
 	@$(BIN)/python -m ocean_dev down

@@ -7,22 +7,38 @@ versions of one resource can be compared as numbers (Kubernetes, "Resource versi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
+
+import orjson
 
 from ocean_api import names
 from ocean_operator.core.plan import ChildId, ObservedChild, child_id, live_digest
-from ocean_operator.core.site import Manifest, Site, SiteKey, read_site
+from ocean_operator.core.site import Manifest, Site, SiteKey, read_site, requests_in
 from ocean_operator.core.validate import Neighbours
 
 _REMEMBERED_DEAD: Final = 10_000
 _NOTHING: Final[Mapping[ChildId, ObservedChild]] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What must be at hand of a site; the rest is read from `packed` when a pass asks for it."""
+
+    uid: str
+    resource_version: int
+    creation: str
+    site_number: str
+    asks: tuple[Any, ...]
+    """Everything but the status: when it changes, somebody wants something."""
+    packed: bytes
+
+
 class Observed:
     """Sites and their children. Every method that takes news says whether it meant anything."""
 
     def __init__(self) -> None:
-        self._sites: dict[SiteKey, Site] = {}
+        self._sites: dict[SiteKey, _Kept] = {}
         self._children: dict[SiteKey, dict[ChildId, ObservedChild]] = {}
         self._homes: dict[str, SiteKey] = {}
         self._recorded: dict[SiteKey, dict[ChildId, str]] = {}
@@ -35,8 +51,9 @@ class Observed:
     # Sites
 
     def site(self, key: SiteKey) -> Site | None:
-        """The clinic as last seen."""
-        return self._sites.get(key)
+        """The clinic as last seen, read anew: a fleet of parsed specs would be the operator's largest possession."""
+        kept = self._sites.get(key)
+        return read_site(orjson.loads(kept.packed)) if kept else None
 
     def site_keys(self) -> tuple[SiteKey, ...]:
         """Every clinic."""
@@ -44,15 +61,15 @@ class Observed:
 
     def saw_site(self, body: Manifest) -> bool:
         """Take news of a site; False when it is old, or nothing but our own status."""
-        site = read_site(body)
-        before = self._sites.get(site.key)
-        if self._is_old(site.uid, site.resource_version, before):
+        key, news = SiteKey(body["metadata"]["namespace"], body["metadata"]["name"]), _keep(body)
+        before = self._sites.get(key)
+        if self._is_old(news.uid, news.resource_version, before):
             return False
-        self._sites[site.key] = site
-        if before and before.uid != site.uid:
-            self._recorded.pop(site.key, None)
-        self._index_number(before, site)
-        return before is None or _asks_for_more(before, site)
+        self._sites[key] = news
+        if before and before.uid != news.uid:
+            self._recorded.pop(key, None)
+        self._index_number(key, before, news)
+        return before is None or before.asks != news.asks
 
     def lost_site(self, key: SiteKey, uid: str, version: int) -> tuple[SiteKey, ...]:
         """A site is gone. Returns the clinics that had been refused its site number."""
@@ -62,8 +79,8 @@ class Observed:
             return ()
         del self._sites[key]
         self._recorded.pop(key, None)
-        self._index_number(site, None)
-        return tuple(self._numbers.get(site.spec.site_number, ())) if site.spec else ()
+        self._index_number(key, site, None)
+        return tuple(self._numbers.get(site.site_number, ()))
 
     def neighbours(self, site_number: str) -> Neighbours:
         """Who has `site_number`, the oldest first."""
@@ -73,11 +90,11 @@ class Observed:
     def _age(self, key: SiteKey) -> tuple[str, SiteKey]:
         return (self._sites[key].creation, key)
 
-    def _index_number(self, before: Site | None, after: Site | None) -> None:
-        if before and before.spec:
-            self._numbers.get(before.spec.site_number, set()).discard(before.key)
-        if after and after.spec:
-            self._numbers.setdefault(after.spec.site_number, set()).add(after.key)
+    def _index_number(self, key: SiteKey, before: _Kept | None, after: _Kept | None) -> None:
+        if before:
+            self._numbers.get(before.site_number, set()).discard(key)
+        if after:
+            self._numbers.setdefault(after.site_number, set()).add(key)
 
     # Children
 
@@ -133,7 +150,7 @@ class Observed:
 
     # Order of news
 
-    def _is_old(self, uid: str, version: int, before: Site | ObservedChild | None) -> bool:
+    def _is_old(self, uid: str, version: int, before: _Kept | ObservedChild | None) -> bool:
         return version <= max(self._gone.get(uid, 0), before.resource_version if before else 0)
 
     def _bury(self, uid: str, version: int) -> None:
@@ -182,14 +199,20 @@ def owner_key(body: Mapping[str, Any]) -> SiteKey | None:
     return SiteKey(meta["namespace"], name) if name is not None and "namespace" in meta else None
 
 
-def _asks_for_more(before: Site, after: Site) -> bool:
-    """Whether more than the status differs."""
-    return (before.uid, before.generation, before.deleting, before.finalizers, before.requests) != (
-        after.uid,
-        after.generation,
-        after.deleting,
-        after.finalizers,
-        after.requests,
+def _keep(body: Manifest) -> _Kept:
+    meta = body["metadata"]
+    finalizers, requests = tuple(meta.get("finalizers") or ()), requests_in(meta)
+    deleting = "deletionTimestamp" in meta
+    wanted = ("namespace", "name", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+    head = {k: meta[k] for k in wanted if k in meta}
+    head |= {"finalizers": list(finalizers), "annotations": requests}
+    return _Kept(
+        uid=meta["uid"],
+        resource_version=int(meta["resourceVersion"]),
+        creation=meta.get("creationTimestamp", ""),
+        site_number=str((body.get("spec") or {}).get("siteNumber", "")),
+        asks=(meta["uid"], meta.get("generation", 0), deleting, finalizers, tuple(sorted(requests.items()))),
+        packed=orjson.dumps({"metadata": head, "spec": body.get("spec"), "status": body.get("status")}),
     )
 
 

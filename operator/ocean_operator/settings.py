@@ -36,7 +36,7 @@ class OperatorSettings(BaseSettings):
     """Sites whose Vault and database are seen to at once."""
     resync_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3600
     """Every site is looked at again this often, though nothing happened."""
-    audit_index_seconds: Annotated[int, Field(ge=30, le=3600)] = 300
+    audit_index_seconds: Annotated[int, Field(ge=5, le=3600)] = 300
     """How often what the watches showed is compared with a LIST."""
     lease_seconds: Annotated[int, Field(ge=5, le=120)] = 15
     """How long leadership lasts without renewal."""

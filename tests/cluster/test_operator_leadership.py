@@ -104,14 +104,15 @@ async def test_never_two_lead(
     landscape: Landscape, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever cannot renew knows that it leads no more before another one does, and then writes nothing."""
+    landscape.rest()
     with interposed(landscape.plane.server, landscape.plane.ca_file, tmp_path) as between:
         replica = landscape.replica("cut-off", api=between)
         monkeypatch.setenv("KUBECONFIG", str(replica.kubeconfig))
         mine = await Cluster.connect()
         monkeypatch.setenv("KUBECONFIG", str(landscape.plane.kubeconfig))
         others = await Cluster.connect()
-        first = Leadership(mine, namespace, "first", lease_seconds=3)
-        second = Leadership(others, namespace, "second", lease_seconds=3)
+        first = Leadership(mine, NAMESPACE, "first", lease_seconds=3)
+        second = Leadership(others, NAMESPACE, "second", lease_seconds=3)
         await first.acquire()
         keeping = asyncio.ensure_future(first.keep())
         candidate = asyncio.ensure_future(second.acquire())
@@ -128,6 +129,7 @@ async def test_never_two_lead(
             await mine.guarded(first.check).create(body)
         assert landscape.api.get("ConfigMap", namespace, "late") is None
         second.check()
+        await second.release()
         await mine.close()
         await others.close()
 
@@ -149,7 +151,7 @@ def test_a_silent_watch_fails_the_liveness_probe(landscape: Landscape, clinic: C
     """The connection stands, and nothing comes through it: only a comparison with a LIST can tell."""
     landscape.rest()
     with interposed(landscape.plane.server, landscape.plane.ca_file, tmp_path) as between:
-        replica = landscape.replica("deaf", api=between, OCEAN_AUDIT_INDEX_SECONDS="30")
+        replica = landscape.replica("deaf", api=between, OCEAN_AUDIT_INDEX_SECONDS="5")
         replica.start()
         until(lambda: replica.leads, "it leads")
         landscape.apply(clinic)

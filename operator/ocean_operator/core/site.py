@@ -62,12 +62,17 @@ def read_site(body: Manifest) -> Site:
         resource_version=int(meta["resourceVersion"]),
         deleting="deletionTimestamp" in meta,
         finalizers=tuple(meta.get("finalizers", ())),
-        requests={k: v for k, v in (meta.get("annotations") or {}).items() if k.startswith(names.GROUP + "/")},
+        requests=requests_in(meta),
         creation=meta.get("creationTimestamp", ""),
         spec=spec,
         spec_problem=problem,
         status=read_status(body.get("status") or {}),
     )
+
+
+def requests_in(meta: Manifest) -> dict[str, str]:
+    """Our own annotations among an object's."""
+    return {k: v for k, v in (meta.get("annotations") or {}).items() if k.startswith(names.GROUP + "/")}
 
 
 def _read_spec(raw: Manifest) -> tuple[OceanSiteSpec | None, str]:

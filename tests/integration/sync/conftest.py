@@ -35,9 +35,13 @@ def oscar(tls: Tls) -> Iterator[OscarSim]:
 
 
 @pytest.fixture
-def clinic(installation: Installation, tmp_path: Path, tls: Tls, oscar: OscarSim, running_ocean: OceanSim) -> Clinic:
+def clinic(
+    installation: Installation, tmp_path: Path, tls: Tls, oscar: OscarSim, running_ocean: OceanSim
+) -> Iterator[Clinic]:
     """A clinic with OSCAR, whose pods can be run."""
-    return make_clinic(installation, tmp_path, tls, oscar, running_ocean)
+    made = make_clinic(installation, tmp_path, tls, oscar, running_ocean)
+    yield made
+    made.gate.open()
 
 
 @pytest.fixture

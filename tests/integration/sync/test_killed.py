@@ -14,7 +14,6 @@ import pytest
 
 from integration.sync.clinic import Clinic, Process, appointment, patient, until
 from ocean_api.reasons import Reason
-from ocean_emr.store import leases
 from ocean_emr.store.leases import Lease
 from ocean_emr.sync import holding, run
 from ocean_emr.testing.ocean_sim import Fault as OceanFault
@@ -22,6 +21,7 @@ from ocean_emr.testing.ocean_sim import FaultKind as OceanFaultKind
 from ocean_emr.testing.oscar_sim import Fault, FaultKind, OscarSim
 
 PATIENTS, APPOINTMENTS, REMOVALS = "/v0/patients", "/v0/appointments", "/v0/appointments/removals"
+REMEMBERED = "select ref_digest, content_digest from ocean.snapshot where site = %s order by 1"
 FULL = ("sync", "full", "--trigger", "Requested")
 
 
@@ -144,7 +144,7 @@ async def test_killed_before_the_report_is_written(clinic: Clinic, oscar: OscarS
     await assert_next_run_makes_it_right(clinic, oscar)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_killed_anywhere_again_and_again(clinic: Clinic, oscar: OscarSim, seed: int) -> None:
     """The EMR's schedule changes between runs that are killed at random moments."""
     chance = random.Random(seed)  # noqa: S311 - no secret
@@ -260,13 +260,13 @@ async def test_lost_lease_ends_all_writing(clinic: Clinic, oscar: OscarSim) -> N
     await clinic.gate.reached(process)
     await _take_over(clinic)
     before = clinic.query("select state, updated_at from ocean.site_state where site = %s")
-    remembered = clinic.query("select count(*), max(content_digest) from ocean.snapshot where site = %s")
+    remembered = clinic.query(REMEMBERED)
     clinic.gate.open()
 
     assert await process.status() == 1
     assert clinic.requests(APPOINTMENTS) == 1, "the second batch was never sent"
     assert clinic.query("select state, updated_at from ocean.site_state where site = %s") == before
-    assert clinic.query("select count(*), max(content_digest) from ocean.snapshot where site = %s") == remembered
+    assert clinic.query(REMEMBERED) == remembered
     assert clinic.audit() == []
     assert clinic.query("select holder, expires_at > clock_timestamp() from ocean.sync_lease where site = %s") == [
         ("other", True)
@@ -346,7 +346,6 @@ def test_lease_outlives_what_renews_it() -> None:
 
     assert holding._RENEW_SECONDS + longest_attempt < lifetime
     assert longest_attempt < holding._MARGIN_SECONDS
-    assert leases.__doc__
 
 
 async def test_vault_is_away(clinic: Clinic, oscar: OscarSim) -> None:
