@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,8 @@ NODE = (
 IMAGES = (Package("buildah", "buildah"), Package("debootstrap", "debootstrap"))
 """What building images needs."""
 
+_PATIENT = ("-o", "DPkg::Lock::Timeout=600")
+"""Two test processes may come here at the same time."""
 _QUIET: Mapping[str, str] = {"DEBIAN_FRONTEND": "noninteractive"}
 
 
@@ -47,16 +49,24 @@ def ensure_packages(packages: Iterable[Package]) -> None:
         DevError: Something is missing, and this is not root or not a Debian.
     """
     missing = sorted({package.name for package in packages if find_program(package.program) is None})
-    if not missing:
-        return
-    names = " ".join(missing)
+    if missing:
+        install(missing)
+
+
+def install(packages: Sequence[str]) -> None:
+    """Install Debian packages by name.
+
+    Raises:
+        DevError: This is not root or not a Debian.
+    """
+    names = " ".join(packages)
     if shutil.which("apt-get", path=SYSTEM_PATH) is None:
         raise DevError(f"Missing: {names} (Debian's names). Install them with this system's package manager.")
     if os.geteuid() != 0:
         raise DevError(f"Missing Debian packages. Run as root: apt-get install --no-install-recommends {names}")
     with step(f"installing the Debian packages {names}"):
-        run(["apt-get", "update", "--quiet"], env=_QUIET)
-        run(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing], env=_QUIET)
+        run(["apt-get", "update", "--quiet", *_PATIENT], env=_QUIET)
+        run(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *_PATIENT, *packages], env=_QUIET)
 
 
 def find_program(name: str) -> Path | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from ocean_dev.certificates import Authority
 from ocean_dev.commands import run, succeeds
 from ocean_dev.errors import CommandError, NotReadyError
+from ocean_dev.packages import install
 from ocean_dev.paths import REPOSITORY
 from ocean_dev.processes import Server
 from ocean_dev.servers.ports import free_port
@@ -163,11 +164,18 @@ def postgres(*, fsync: bool = True) -> Iterator[Postgres]:
 
 
 def _programs() -> Path:
-    """The folder of the newest installed server, which Debian keeps out of PATH."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
+    """The folder of the newest PostgreSQL's programs, installed first where there is none."""
+    if not _installed():
+        install(["postgresql"])
+    found = _installed()
     if not found:
-        raise CommandError("PostgreSQL is not installed: apt-get install postgresql.")
+        raise CommandError("The Debian package postgresql brought no initdb.")
     return found[-1].parent
+
+
+def _installed() -> list[Path]:
+    found = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    return sorted(found, key=lambda path: int(path.parts[4]))
 
 
 def _as_owner() -> Sequence[str]:
