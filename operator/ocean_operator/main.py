@@ -60,8 +60,7 @@ def _innermost(error: BaseException) -> BaseException:
 async def run(settings: OperatorSettings) -> None:
     """The whole operator, until SIGTERM or SIGINT."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _stop_on_signals(stop)
     cluster = await Cluster.connect(at_once=settings.workers + settings.external_workers)
     health = Health()
     leadership = Leadership(cluster, settings.namespace, settings.pod_name, lease_seconds=settings.lease_seconds)
@@ -79,6 +78,11 @@ async def run(settings: OperatorSettings) -> None:
             for task in tasks:
                 task.cancel()
     await cluster.close()
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 def _always() -> None:
@@ -193,12 +197,26 @@ async def _work(runtime: Runtime, health: Health, stop: asyncio.Event) -> None:
 async def _watch(
     registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, stop: asyncio.Event, name: str
 ) -> None:
-    """Run kopf. It takes over the process's signals, so its end is the operator's end, whatever caused it."""
+    """Run kopf until cancelled. Its end is the operator's end, whatever caused it.
+
+    kopf takes the process's signals when it starts. They are taken back: stopped by a signal it waits five
+    seconds for other people's tasks (kopf/_core/reactor/running.py), and the Lease would be kept as long.
+    """
     who: Any = name  # kopf's own guess asks for the user's name, and a pod's user has none
-    await kopf.operator(
-        registry=registry, settings=settings, clusterwide=True, standalone=True, stop_flag=stop, identity=who
-    )
+    started = asyncio.Event()
+    taking_back = asyncio.create_task(_listen_again(started, stop))
+    try:
+        await kopf.operator(
+            registry=registry, settings=settings, clusterwide=True, standalone=True, ready_flag=started, identity=who
+        )
+    finally:
+        taking_back.cancel()
     stop.set()
+
+
+async def _listen_again(started: asyncio.Event, stop: asyncio.Event) -> None:
+    await started.wait()
+    _stop_on_signals(stop)
 
 
 async def _resync(runtime: Runtime) -> None:

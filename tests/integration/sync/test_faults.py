@@ -227,7 +227,8 @@ CASES = {
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch, no_pauses: None) -> None:  # noqa: ARG001 - no pauses between tries
+@pytest.mark.usefixtures("no_pauses")
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """An adapter that waits for a silent EMR for a second, not for half a minute."""
 
     def oscar(emr: EmrSpec, credentials: dict[str, str]) -> OscarAdapter:

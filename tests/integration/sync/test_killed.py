@@ -226,7 +226,8 @@ async def test_database_is_killed_midway(clinic: Clinic, oscar: OscarSim, *, com
     await assert_next_run_makes_it_right(clinic, oscar)
 
 
-async def test_emr_goes_down_and_comes_up(clinic: Clinic, oscar: OscarSim, no_pauses: None) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("no_pauses")
+async def test_emr_goes_down_and_comes_up(clinic: Clinic, oscar: OscarSim) -> None:
     await clinic.sync("full")
     oscar.faults.add(Fault(FaultKind.UNAVAILABLE))
     for _ in range(3):

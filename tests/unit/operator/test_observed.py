@@ -264,6 +264,16 @@ def test_what_we_wrote_is_what_later_edits_are_compared_with(seen: Observed) -> 
     assert seen.children(KEY)[CHILD].digest != live_digest(written)
 
 
+def test_what_we_wrote_is_remembered_over_news_of_the_clinic(seen: Observed) -> None:
+    clinic = seen.site(KEY)
+    assert clinic is not None
+    seen.recorded(clinic)
+    seen.wrote_child(child(version=7), KEY)
+    seen.saw_site(body(version=11, generation=2))
+
+    assert seen.recorded(site(version=11)) == {CHILD: live_digest(child())}
+
+
 def test_after_a_restart_the_status_is_the_memory() -> None:
     status = OceanSiteStatus(children=(ChildStatus(kind="ConfigMap", name="ocean-north-site", hash="d1"),))
 

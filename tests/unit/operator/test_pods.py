@@ -51,3 +51,20 @@ def test_a_pod_on_its_way_says_nothing(status: dict[str, Any]) -> None:
 
 def test_a_pod_without_a_status_says_nothing() -> None:
     assert why_not_starting({"metadata": {"name": "p"}}) == ""
+
+
+def test_what_a_process_left_behind_when_it_could_not_reach_the_database_is_told() -> None:
+    """Vault is away: the pod has nowhere to report it but its termination message."""
+    said = '{"reason": "VaultUnavailable", "message": "Vault does not answer.", "at": "2026-03-10T15:00:00Z"}'
+    pod = {
+        "metadata": {"name": "p"},
+        "status": {"containerStatuses": [{"state": {"terminated": {"exitCode": 1, "message": said}}}]},
+    }
+
+    assert why_not_starting(pod) == "VaultUnavailable: Vault does not answer."
+
+
+def test_the_end_of_a_log_is_not_taken_for_a_farewell() -> None:
+    ended = {"state": {"terminated": {"exitCode": 1, "message": "Traceback: p0001"}}}
+
+    assert why_not_starting({"metadata": {"name": "p"}, "status": {"containerStatuses": [ended]}}) == ""

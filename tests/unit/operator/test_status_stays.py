@@ -120,6 +120,16 @@ def test_requests_stay_handled_though_a_newer_operator_wrote_a_reason_we_do_not_
     assert read_status(stored).actions.sync_full == "t1"
 
 
+def test_the_other_conditions_keep_their_times_beside_one_we_do_not_know() -> None:
+    clinic = site()
+    first = status_at(clinic, served(clinic).facts, NOW)
+    stored = as_stored(first)
+    stored["conditions"].append({**stored["conditions"][0], "type": "TypeOfANewerOperator"})
+    second = status_at(site(status=read_status(stored)), served(clinic).facts, LATER)
+
+    assert second == first
+
+
 MAYBE = st.one_of(st.none(), st.sampled_from([Reason.EMR_UNAVAILABLE, Reason.EMR_AUTH_REFUSED, Reason.REMOVAL_HELD]))
 
 

@@ -253,9 +253,22 @@ async def test_another_service_name_brings_another_certificate() -> None:
 async def test_an_expiry_that_somebody_edited_is_read_or_made_anew() -> None:
     objects = Objects()
     await shared_certificate(cluster(objects), "ocean-system", HOSTS, NOW)
-    objects.held[SECRET]["metadata"]["annotations"] = {"ocean.cloudconnect.dev/expires": "2099-01-01"}
+    objects.held[SECRET]["metadata"]["annotations"]["ocean.cloudconnect.dev/expires"] = "2099-01-01"
 
     assert await shared_certificate(cluster(objects), "ocean-system", HOSTS, NOW)
+    assert objects.writes == ["create", "replace"]
+
+
+@pytest.mark.usefixtures("made_here")
+async def test_of_two_replicas_that_renew_together_one_wins() -> None:
+    objects = Objects()
+    first = await shared_certificate(cluster(objects), "ocean-system", HOSTS, NOW)
+    both = await asyncio.gather(
+        *(shared_certificate(cluster(objects), "ocean-system", HOSTS, first.expires) for _ in range(2))
+    )
+
+    assert both[0] == both[1] != first
+    assert objects.writes == ["create", "replace"]
 
 
 # Trusted by the API server
@@ -273,7 +286,9 @@ def configuration(*bundles: str | None) -> Manifest:
 BUNDLE = base64.b64encode(MADE["authority"].encode()).decode()
 
 
-@pytest.mark.parametrize("bundles", [(None,), ("b2xk",), (BUNDLE, None)], ids=["none", "old", "one of two"])
+@pytest.mark.parametrize(
+    "bundles", [(None,), ("b2xk",), ("%%",), (BUNDLE, None)], ids=["none", "no PEM", "no base64", "one of two"]
+)
 async def test_the_api_server_is_told_whom_to_trust(bundles: tuple[str | None, ...]) -> None:
     objects = Objects(hooks=configuration(*bundles))
     await publish(cluster(objects), "hooks", certificate())
