@@ -46,8 +46,8 @@ class Leadership:
         cluster: Where the Lease lives.
         namespace: In which namespace.
         identity: Unique per process.
-        lease_seconds: Others may take over after this long without renewal. Renewal is given up after two
-            thirds of it, and tried six times in that time.
+        lease_seconds: Others may take over after this long without renewal. Leadership ends by itself after two
+            thirds of it; until then renewal is tried again every eighth, an attempt taking a third at most.
     """
 
     def __init__(self, cluster: Cluster, namespace: str, identity: str, *, lease_seconds: int) -> None:
@@ -69,7 +69,7 @@ class Leadership:
         while True:
             await asyncio.sleep(self._retry)
             try:
-                async with asyncio.timeout(min(self._retry * 2, self._good_until - time.monotonic())):
+                async with asyncio.timeout(min(self._lease_seconds / 3, self._good_until - time.monotonic())):
                     await self._attempt()
             except TimeoutError:
                 log.warning("lease not renewed in time", lease=NAME)

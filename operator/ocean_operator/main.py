@@ -66,18 +66,20 @@ async def run(settings: OperatorSettings) -> None:
     leadership = Leadership(cluster, settings.namespace, settings.pod_name, lease_seconds=settings.lease_seconds)
     may_act = leadership.check if settings.leader_election else _always
     runtime = Runtime(settings, platform_of(settings), cluster.guarded(may_act), _stores(settings, may_act))
-    with tempfile.TemporaryDirectory(prefix="ocean-webhook-") as folder:
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(_serve_probes(settings, health)),
-                group.create_task(_serve_admission(runtime, cluster, Path(folder))),
-                group.create_task(_lead(runtime, leadership, health, stop)),
-            ]
-            await stop.wait()
-            await tasks.pop()
-            for task in tasks:
-                task.cancel()
-    await cluster.close()
+    try:
+        with tempfile.TemporaryDirectory(prefix="ocean-webhook-") as folder:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(_serve_probes(settings, health)),
+                    group.create_task(_serve_admission(runtime, cluster, Path(folder))),
+                    group.create_task(_lead(runtime, leadership, health, stop)),
+                ]
+                await stop.wait()
+                await tasks.pop()
+                for task in tasks:
+                    task.cancel()
+    finally:
+        await cluster.close()
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -164,11 +164,11 @@ class Landscape:
         conditions: list[Manifest] = self.status(clinic).get("conditions", [])
         return next((c for c in conditions if c["type"] == kind), {})
 
-    def await_summary(self, clinic: Clinic, *reasons: str, seconds: float = 30) -> None:
+    def await_summary(self, clinic: Clinic, *reasons: str, seconds: float = 60) -> None:
         """Wait until the reason is one of `reasons`."""
         until(lambda: self.summary(clinic) in reasons, f"{clinic.id} is one of {reasons}", seconds)
 
-    def await_gone(self, clinic: Clinic, seconds: float = 30) -> None:
+    def await_gone(self, clinic: Clinic, seconds: float = 60) -> None:
         """Wait until the OceanSite is no more."""
         until(lambda: self.api.get(names.KIND, *_place(clinic)) is None, f"{clinic.id} is gone", seconds)
 

@@ -1,4 +1,4 @@
-"""One control plane, and one installation in it, for all tests of this folder: each test works in a namespace of its own."""
+"""One control plane, and one installation in it, for all tests: each works in a namespace of its own."""
 
 from __future__ import annotations
 

@@ -155,13 +155,16 @@ class _Connection:
                 self._owner.swallowed(self._request)
                 return
             await self._while_cut()
-            while self._owner.silent_watches and self._request and self._request.watches:
-                await asyncio.sleep(0.05)
+            await self._while_silent()
             self._to_client.write(data)
             await self._to_client.drain()
 
+    async def _while_silent(self) -> None:
+        while self._owner.silent_watches and self._request and self._request.watches:  # noqa: ASYNC110 - set by a thread
+            await asyncio.sleep(0.05)
+
     async def _while_cut(self) -> None:
-        while self._owner.cut:
+        while self._owner.cut:  # noqa: ASYNC110 - likewise
             await asyncio.sleep(0.05)
 
 

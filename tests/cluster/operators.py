@@ -106,7 +106,7 @@ def running_operator(
             replica.stop()
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     """Wait until `condition` holds; fail with `what` when it never does."""
     deadline = time.monotonic() + seconds
     while not condition():

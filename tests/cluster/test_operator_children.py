@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+
 import pytest
 
 from cluster.clinics import NO_EMR, OSCAR, Clinic, Landscape

@@ -17,7 +17,7 @@ from cluster.operators import NAMESPACE, OperatorProcess, until
 from ocean_operator.cluster import Cluster
 from ocean_operator.lease import Leadership, LeadershipLostError
 
-LEASE_SECONDS = "5"
+LEASE_SECONDS = "8"
 OTHER = "second-operator"
 Pair = tuple[OperatorProcess, OperatorProcess]
 

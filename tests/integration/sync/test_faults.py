@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pytest
 
-from integration.sync.clinic import ZONE, Clinic, Tls
+from integration.sync.clinic import ZONE, Clinic, Tls, small_clinic
 from ocean_api.reasons import EXPLANATIONS, Reason
 from ocean_api.v1alpha1.spec import EmrSpec, EmrType
 from ocean_emr import registry
@@ -18,6 +18,8 @@ from ocean_emr.testing.ocean_sim import Fault as OceanFault
 from ocean_emr.testing.ocean_sim import FaultKind as OceanFaultKind
 from ocean_emr.testing.oscar_sim import Fault, FaultKind, OscarSim, Profile
 from ocean_emr.transport import Limits
+
+pytestmark = pytest.mark.usefixtures("no_pauses", "impatient")
 
 BOOKED = {"1": "booked", "2": "booked", "3": "booked", "4": "booked"}
 DETAILS = "/schedule/getAppointment"
@@ -40,7 +42,7 @@ class Case:
     """Whether the run comes to its end all the same."""
     mend: Callable[[Clinic], None] = Clinic.write
     profile: Profile = Profile.OPEN_O_2026
-    in_a_check: Reason | None = field(default=None)
+    in_a_check: Reason | None = None
     """What `ocean-check` says, where it says something else."""
 
 
@@ -226,8 +228,7 @@ CASES = {
 }
 
 
-@pytest.fixture(autouse=True)
-@pytest.mark.usefixtures("no_pauses")
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """An adapter that waits for a silent EMR for a second, not for half a minute."""
 
@@ -246,29 +247,66 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture
 def oscar(tls: Tls, case: Case) -> Iterator[OscarSim]:
-    from integration.sync.clinic import small_clinic  # noqa: PLC0415
-
     with OscarSim(small_clinic(), profile=case.profile, zone=ZONE, tls=tls.files) as running:
         yield running
 
 
 @pytest.mark.parametrize("case", CASES, indirect=True)
-async def test_full_run_says_what_is_wrong_and_removes_nothing(
+async def test_one_clear_problem_and_nothing_removed(
     clinic: Clinic, oscar: OscarSim, case: Case, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert await clinic.sync("full") == 0
     assert clinic.appointments_at_ocean() == BOOKED
-    # Something to send, so that Ocean is called, and something to remove, if it could be believed.
+    # Something to send, so that Ocean is called, and something to remove, if the EMR could be believed.
     oscar.clinic.add(replace(oscar.clinic.appointments[1], reason="Reason-of-visit-changed"))
     gone = oscar.clinic.appointments.pop(2)
     oscar.faults.add(*case.emr)
     clinic.ocean.faults.add(*(OceanFault(kind, times=None) for kind in case.ocean))
     case.change(clinic)
 
+    await _check_says_so(clinic, case)
+    clinic.query("delete from ocean.site_state where process = 'check' and site = %s")
+    await _full_run_says_so(clinic, case)
+
+    oscar.faults.clear()
+    clinic.ocean.faults.clear()
+    clinic.schedule = {"days": 2, "providers": "All"}
+    case.mend(clinic)
+    # The check that follows a refusal by itself, and the one that a person asks for who has seen to it.
+    for token in ("after-refusal", "after-reauthorize"):
+        assert await clinic.check(token) == 0
+    assert clinic.check_report().access is None
+    assert await clinic.sync("full") == 0
+    assert clinic.report().problem is None
+    assert set(clinic.appointments_at_ocean()) == BOOKED.keys() - {str(gone.no)}
+
+    said = capfd.readouterr()
+    everything = f"{said.out}{said.err}{clinic.state('sync')}{clinic.state('check')}"
+    assert [text for text in secrets_of(clinic) if text in everything] == []
+
+
+async def _check_says_so(clinic: Clinic, case: Case) -> None:
+    changes = [request.method for request in clinic.at_ocean.requests].count("PUT")
+
+    assert await clinic.check() == 0
+
+    report = clinic.check_report()
+    trouble = report.key or report.access
+    if case.in_a_check is Reason.ACCESS_ACCEPTED:
+        assert trouble is None
+        assert report.providers[0].id == "101"
+    else:
+        assert trouble is not None
+        assert trouble.reason is case.reason
+    assert clinic.audit()[-1] == ("key.read-back", trouble.reason if trouble else "done")
+    assert [request.method for request in clinic.at_ocean.requests].count("PUT") == changes
+
+
+async def _full_run_says_so(clinic: Clinic, case: Case) -> None:
     status = await clinic.sync("full")
 
     report = clinic.report()
-    assert report.problem is not None, capfd.readouterr().out
+    assert report.problem is not None
     assert report.problem.reason is case.reason
     assert [words for words in case.says if words not in report.problem.message] == []
     assert EXPLANATIONS[case.reason].remedy
@@ -277,46 +315,6 @@ async def test_full_run_says_what_is_wrong_and_removes_nothing(
     assert status == (1 if case.again and not case.ends else 0)
     assert report.running is None
     assert clinic.audit()[-1] == ("sync.full", case.reason)
-
-    oscar.faults.clear()
-    clinic.ocean.faults.clear()
-    oscar.logins.token_exists = True
-    clinic.schedule = {"days": 2, "providers": "All"}
-    case.mend(clinic)
-    if report.refused:
-        # The check that follows by itself, and the one that a person who has seen to it asks for.
-        await clinic.check("after-refusal")
-        await clinic.check("after-reauthorize")
-    assert await clinic.sync("full") == 0
-    assert clinic.report().problem is None
-    assert set(clinic.appointments_at_ocean()) == BOOKED.keys() - {str(gone.no)}
-    said = capfd.readouterr()
-    assert [text for text in secrets_of(clinic) if text in said.out + said.err + str(clinic.state("sync"))] == []
-
-
-@pytest.mark.parametrize("case", CASES, indirect=True)
-async def test_check_says_what_is_wrong(
-    clinic: Clinic, oscar: OscarSim, case: Case, capfd: pytest.CaptureFixture[str]
-) -> None:
-    oscar.faults.add(*case.emr)
-    clinic.ocean.faults.add(*(OceanFault(kind, times=None) for kind in case.ocean))
-    case.change(clinic)
-
-    assert await clinic.check() == 0
-
-    report = clinic.check_report()
-    trouble = report.key or report.access
-    expected = case.in_a_check or case.reason
-    if expected is Reason.ACCESS_ACCEPTED:
-        assert trouble is None
-        assert [provider.id for provider in report.providers][:1] == ["101"]
-    else:
-        assert trouble is not None
-        assert trouble.reason is expected
-    assert clinic.requests() == sum(r.method == "GET" for r in clinic.at_ocean.requests), "a check changes nothing"
-    assert clinic.audit() == [("key.read-back", trouble.reason if trouble else "done")]
-    said = capfd.readouterr()
-    assert [text for text in secrets_of(clinic) if text in said.out + said.err + str(clinic.state("check"))] == []
 
 
 def secrets_of(clinic: Clinic) -> list[str]:

@@ -160,6 +160,17 @@ def test_a_cron_job_runs_one_at_a_time_and_ends() -> None:
             assert job["ttlSecondsAfterFinished"] > 0
 
 
+def test_a_run_ends_before_the_next_of_its_kind_is_due() -> None:
+    """With `Forbid` a run that hangs would keep the next one from starting."""
+    made = children(site())
+    ends = {
+        part: made[f"CronJob/ocean-north-{part}"]["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"]
+        for part in ("recent", "full")
+    }
+
+    assert ends == {"recent": 20 * 60, "full": 50 * 60}
+
+
 def test_each_cron_job_runs_its_own_kind_of_synchronisation() -> None:
     made = children(site())
     args = {
@@ -207,6 +218,7 @@ def test_pods_have_no_access_to_the_api_server() -> None:
         sources = [s for v in pod["volumes"] for s in v.get("projected", {}).get("sources", ())]
 
         assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
         assert pod["serviceAccountName"] == "ocean-site-north"
         assert [s["serviceAccountToken"]["audience"] for s in sources] == [names.VAULT_AUDIENCE]
     assert children(site())["ServiceAccount/ocean-site-north"]["automountServiceAccountToken"] is False
