@@ -34,7 +34,8 @@ from ocean_operator.vault import Vault
 from ocean_operator.webhook_tls import publish, reload_context, shared_certificate, write_files
 from ocean_operator.workqueue import WorkQueue
 
-_DAY_SECONDS = 86_400
+_LOOK_AT_TRUST_SECONDS = 300
+"""Reads only: whoever takes our authority out of the webhook configuration has every OceanSite refused."""
 _METRIC_SECONDS = 15
 log = structlog.get_logger(__name__)
 
@@ -128,12 +129,13 @@ async def _serve_admission(runtime: Runtime, cluster: Cluster, folder: Path) -> 
     async with asyncio.TaskGroup() as group:
         group.create_task(hooks.serve())
         while True:
+            # The API server first: it trusts the old authority and the new one, and this replica changes next.
             if settings.webhook_configuration:
                 await publish(cluster, settings.webhook_configuration, certificate)
-            await asyncio.sleep(_DAY_SECONDS)
-            certificate = await shared_certificate(cluster, settings.namespace, hosts, datetime.now(UTC))
             if context is not None:
                 reload_context(context, certificate, folder)
+            await asyncio.sleep(_LOOK_AT_TRUST_SECONDS)
+            certificate = await shared_certificate(cluster, settings.namespace, hosts, datetime.now(UTC))
 
 
 async def _lead(runtime: Runtime, leadership: Leadership, health: Health, stop: asyncio.Event) -> None:

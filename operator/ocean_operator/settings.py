@@ -20,8 +20,6 @@ class OperatorSettings(BaseSettings):
     """Where the operator itself runs: its Lease and its certificate live there."""
     pod_name: str = "ocean-operator-local"
     """Who holds the Lease."""
-    operator_service_account: str = "ocean-operator"
-    """The operator's own account: the only one whose edits of children are not drift."""
     image: str = "ocean-operator:dev"
     """Image of the data plane's pods: the operator's own."""
     image_pull_policy: str = "IfNotPresent"
@@ -53,8 +51,6 @@ class OperatorSettings(BaseSettings):
     """Service in `namespace` the certificate is made for."""
     webhook_configuration: str = ""
     """ValidatingWebhookConfiguration whose caBundle is kept right; empty: none."""
-    webhook_url: str = ""
-    """For tests outside the cluster: the address the configuration shall name instead of the Service."""
 
     vault_address: str = ""
     """https URL; empty: no Vault, and no clinic becomes Ready."""

@@ -134,7 +134,6 @@ def test_the_operator_understands_its_environment(name: str, monkeypatch: pytest
     assert {v.removeprefix("OCEAN_").lower() for v in given} <= OperatorSettings.model_fields.keys()
     assert settings.has_stores is bool(of_kind(objects, "Job"))
     assert settings.image == pod["containers"][0]["image"]
-    assert settings.operator_service_account == pod["serviceAccountName"]
     assert bool(settings.webhook_configuration) is bool(of_kind(objects, "ValidatingWebhookConfiguration"))
     _check_stores(name, settings)
 

@@ -9,6 +9,7 @@ from typing import Final
 import orjson
 
 from ocean_api import names
+from ocean_api.base import ApiModel
 from ocean_api.reasons import Reason
 from ocean_api.report import CheckReport, Problem, SyncReport
 from ocean_api.v1alpha1.status import KeyStatus
@@ -41,8 +42,12 @@ class Facts:
 
 
 def token(*parts: object) -> str:
-    """A short name for a set of settings: equal exactly when they are."""
-    raw = orjson.dumps([str(p) for p in parts])
+    """A short name for a set of settings: equal exactly when they are.
+
+    A field that a newer version adds does not change it where it has its default: an upgrade must not have the
+    whole fleet checked and synchronised again.
+    """
+    raw = orjson.dumps([p.model_dump_json(exclude_defaults=True) if isinstance(p, ApiModel) else str(p) for p in parts])
     return hashlib.sha256(raw).hexdigest()[:10]
 
 

@@ -14,6 +14,8 @@ from ocean_operator.core.children import KINDS
 from ocean_operator.core.site import Manifest, Site
 
 _OURS: Final = (names.FIELD_MANAGER, "Apply")
+_LEFT_ALONE: Final = {"ServiceAccount": ("f:secrets", "f:imagePullSecrets")}
+"""OpenShift's controllers write these into every account and would do so again, for ever."""
 
 
 class ChildId(NamedTuple):
@@ -89,7 +91,8 @@ def foreign_fields(body: Manifest) -> tuple[str, ...]:
     entries = body["metadata"].get("managedFields") or ()
     asked: Mapping[str, Any] = next((e["fieldsV1"] for e in entries if (e["manager"], e["operation"]) == _OURS), {})
     others = [e["fieldsV1"] for e in entries if (e["manager"], e["operation"]) != _OURS and not e.get("subresource")]
-    found = (name for held in others for name in held if name != "f:metadata")
+    left_alone = {"f:metadata", *_LEFT_ALONE.get(body.get("kind", ""), ())}
+    found = (name for held in others for name in held if name not in left_alone)
     return tuple(dict.fromkeys(n[2:] for n in found if any(_beyond(held.get(n), asked.get(n)) for held in others)))
 
 

@@ -80,7 +80,8 @@ def _site_event(runtime: Runtime) -> Any:
         if type == "DELETED":
             for other in runtime.observed.lost_site(key, meta["uid"], int(meta["resourceVersion"])):
                 runtime.sites.add(other)
-            runtime.forget(key)
+            if runtime.observed.site(key) is None:
+                runtime.forget(key)
         else:
             _announce(runtime)
 

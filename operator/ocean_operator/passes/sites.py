@@ -22,6 +22,8 @@ from ocean_operator.passes.release import release
 from ocean_operator.runtime import Runtime
 
 _WAIT_FOR_STORES_SECONDS: Final = 2.0
+_TRY_REFUSED_AGAIN_SECONDS: Final = 60.0
+"""No event tells that a quota or policy was changed."""
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +75,8 @@ async def _carry_out(site: Site, runtime: Runtime) -> float | None:
     runtime.summaries[site.key] = status.summary
     if status != site.status:
         await _write_status(site, status, runtime)
+    if not all(child.healthy for child in children):
+        return _TRY_REFUSED_AGAIN_SECONDS
     when = look_again(site, runtime.platform, facts, now)
     return (when - now).total_seconds() if when else None
 

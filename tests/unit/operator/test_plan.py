@@ -312,3 +312,11 @@ def test_after_the_plan_nothing_is_left_to_do(states: list[str], strays: set[str
     assert (again.apply, again.remove) == ((), ())
     assert len(todo.apply) == len([s for s in states if s not in {"as wanted", "deleting"}])
     assert len(todo.remove) == len(strays)
+
+
+def test_what_openshift_writes_into_every_account_is_left_alone() -> None:
+    """It would write it again, and so would we, for ever."""
+    others = {"manager": "openshift-controller-manager", "operation": "Update", "fieldsV1": {"f:secrets": {"k": {}}}}
+
+    assert foreign_fields({"kind": "ServiceAccount", "metadata": {"managedFields": [others]}}) == ()
+    assert foreign_fields({"kind": "CronJob", "metadata": {"managedFields": [others]}}) == ("secrets",)
