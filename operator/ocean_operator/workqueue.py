@@ -41,6 +41,7 @@ class WorkQueue(Generic[K]):
         self._name = name
         self._work = work
         self._workers = workers
+        self._depth = QUEUE_DEPTH.labels(name)
         self._ready: deque[K] = deque()
         self._queued: set[K] = set()
         self._active: set[K] = set()
@@ -64,7 +65,7 @@ class WorkQueue(Generic[K]):
             self._ready.append(key)
             self._idle.clear()
             self._wake.set()
-        QUEUE_DEPTH.labels(self._name).set(len(self._ready))
+            self._depth.set(len(self._ready))
 
     def add_after(self, key: K, seconds: float) -> None:
         """Have `key` worked on after `seconds`, unless it is due sooner anyway."""
@@ -92,6 +93,7 @@ class WorkQueue(Generic[K]):
                 self._wake.clear()
                 await self._wake.wait()
             key = self._ready.popleft()
+            self._depth.set(len(self._ready))
             self._queued.discard(key)
             self._active.add(key)
             try:

@@ -12,7 +12,7 @@ from cluster.operators import until
 from ocean_api import names
 
 ALL = {
-    ("ServiceAccount", "ocean-maple"),
+    ("ServiceAccount", names.service_account("maple")),
     ("NetworkPolicy", "ocean-maple-pods"),
     ("ConfigMap", "ocean-maple-site"),
     ("CronJob", "ocean-maple-recent"),
@@ -20,7 +20,7 @@ ALL = {
 }
 CRON_JOB = ("CronJob", "ocean-maple-recent")
 CONFIG_MAP = ("ConfigMap", "ocean-maple-site")
-ACCOUNT = ("ServiceAccount", "ocean-maple")
+ACCOUNT = ("ServiceAccount", names.service_account("maple"))
 
 
 @pytest.fixture

@@ -5,24 +5,31 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
 import pytest
 
-from integration.sync.clinic import Clinic, Process, appointment, patient, until
+from integration.sync.clinic import ZONE, Clinic, Process, Tls, appointment, patient, small_clinic, until
 from ocean_api.reasons import Reason
 from ocean_emr.store.leases import Lease
 from ocean_emr.sync import holding, run
 from ocean_emr.testing.ocean_sim import Fault as OceanFault
 from ocean_emr.testing.ocean_sim import FaultKind as OceanFaultKind
-from ocean_emr.testing.oscar_sim import Fault, FaultKind, OscarSim
+from ocean_emr.testing.oscar_sim import Fault, FaultKind, OscarSim, Profile
 
 PATIENTS, APPOINTMENTS, REMOVALS = "/v0/patients", "/v0/appointments", "/v0/appointments/removals"
 REMEMBERED = "select ref_digest, content_digest from ocean.snapshot where site = %s order by 1"
 FULL = ("sync", "full", "--trigger", "Requested")
+
+
+@pytest.fixture
+def oscar(tls: Tls) -> Iterator[OscarSim]:
+    """Of the kind that lists a day in one answer, since these schedules are long."""
+    with OscarSim(small_clinic(), profile=Profile.CLASSIC, zone=ZONE, tls=tls.files) as running:
+        yield running
 
 
 def schedule(oscar: OscarSim) -> dict[str, str]:
@@ -36,10 +43,10 @@ def shown(clinic: Clinic) -> dict[str, str]:
     return {row["ref"]: f"Reason {row['content']['apptReason']}" for row in clinic.at_ocean.appointments()}
 
 
-def busy(oscar: OscarSim, bookings: int = 130) -> None:
+def busy(oscar: OscarSim, bookings: int = 110) -> None:
     """So many bookings that they do not fit into one request."""
-    oscar.clinic.add(*(patient(2000 + n % 40) for n in range(40)))
-    oscar.clinic.add(*(appointment(500 + n, "101", patient_no=2000 + n % 40) for n in range(bookings)))
+    oscar.clinic.add(*(patient(2000 + n) for n in range(20)))
+    oscar.clinic.add(*(appointment(500 + n, "101", patient_no=2000 + n % 20) for n in range(bookings)))
 
 
 async def assert_next_run_makes_it_right(clinic: Clinic, oscar: OscarSim) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from integration.sync.clinic import Clinic, files_with
+from integration.sync.clinic import Clinic, appointment, files_with
 from ocean_emr.testing.ocean_sim import Fault as OceanFault
 from ocean_emr.testing.ocean_sim import FaultKind as OceanFaultKind
 from ocean_emr.testing.oscar_sim import Fault, FaultKind, OscarSim
@@ -30,6 +30,7 @@ async def test_nothing_is_left_in_clear(clinic: Clinic, oscar: OscarSim) -> None
     await run(("sync", "full"))
     oscar.faults.add(Fault(FaultKind.CUT_JSON, path="/schedule/getAppointment", skip=1))
     await run(("sync", "full"))
+    oscar.clinic.add(appointment(9, "101", patient_no=1002))
     clinic.ocean.faults.add(OceanFault(OceanFaultKind.PAGE, times=None))
     await run(("sync", "full"))
     clinic.query("update ocean.site_state set state = '{\"handled\": 7}' where process = 'sync' and site = %s")
