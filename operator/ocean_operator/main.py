@@ -18,6 +18,7 @@ import structlog
 import uvloop
 
 from ocean_operator.cluster import Cluster
+from ocean_operator.core.site import SiteKey
 from ocean_operator.database import Database
 from ocean_operator.handlers.watches import configure, register
 from ocean_operator.health import Health, audit_watches
@@ -186,8 +187,8 @@ async def _work(runtime: Runtime, health: Health, stop: asyncio.Event) -> None:
             stack.push_async_callback(runtime.stores.database.close)
             stack.callback(runtime.stores.vault.close)
         async with asyncio.TaskGroup() as group:
-            group.create_task(runtime.sites.run())
-            group.create_task(runtime.externals.run())
+            for queue in (runtime.sites, runtime.externals):
+                group.create_task(_work_off(queue, runtime.complete))
             if runtime.stores:
                 group.create_task(follow_reports(runtime, runtime.stores))
             group.create_task(_watch(registry, kopf_settings, stop, settings.pod_name))
@@ -196,6 +197,12 @@ async def _work(runtime: Runtime, health: Health, stop: asyncio.Event) -> None:
             group.create_task(
                 audit_watches(runtime.cluster, runtime.observed, health, every_seconds=settings.audit_index_seconds)
             )
+
+
+async def _work_off(queue: WorkQueue[SiteKey], picture_complete: asyncio.Event) -> None:
+    """What else fills the queues, such as the pods' reports, may come before the watches have shown everything."""
+    await picture_complete.wait()
+    await queue.run()
 
 
 async def _watch(

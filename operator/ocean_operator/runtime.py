@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,6 +56,8 @@ class Runtime:
     cluster: Cluster
     stores: Stores | None
     observed: Observed = field(default_factory=Observed)
+    complete: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when `observed` shows everything that exists; a pass before would write what is there already."""
     unannounced: set[SiteKey] = field(default_factory=set)
     """Clinics of which there is news that no event handler has passed on yet."""
     keys: dict[SiteKey, KeyFinding] = field(default_factory=dict)

@@ -100,7 +100,7 @@ def test_same_account_gets_its_own_policy_by_one_template(installation: Installa
     account = f"identity.entity.aliases.{accessor}.metadata.service_account"
     path = f"sites/{{{{{account}_namespace}}}}/{{{{{account}_name}}}}/sek"
     assert path in policy
-    assert names.sek_path("n", "x") == "sites/n/ocean-x/sek"
+    assert names.sek_path("n", "x") == "sites/n/ocean-site-x/sek"
 
 
 def test_statements_are_the_same_wherever_they_stand() -> None:

@@ -1,7 +1,8 @@
 """What kopf watches. Only `on.event` and `index`: both store nothing and never touch an object.
 
 An index is filled for all objects before any event handler runs (kopf, "In-memory indexing"), which is how a
-restarted operator knows everything that exists before it decides anything.
+restarted operator knows everything that exists before it decides anything: the first event says that all
+indices are full, and the queues wait for it.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ def _site_index(runtime: Runtime) -> Any:
 
 def _site_event(runtime: Runtime) -> Any:
     async def changed(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
+        runtime.complete.set()
         meta = body["metadata"]
         key = SiteKey(meta["namespace"], meta["name"])
         if type == "DELETED":
@@ -99,6 +101,7 @@ def _child_index(runtime: Runtime, kind: str) -> Any:
 
 def _child_event(runtime: Runtime, kind: str) -> Any:
     async def changed(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
+        runtime.complete.set()
         key, meta = owner_key(body), body["metadata"]
         if key is None:
             return
@@ -121,6 +124,7 @@ def _announce(runtime: Runtime) -> None:
 
 def _pod_event(runtime: Runtime) -> Any:
     async def changed(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
+        runtime.complete.set()
         key = owner_key(body)
         problem = "" if type == "DELETED" else why_not_starting(dict(body))
         if key and runtime.observed.saw_pod(key, body["metadata"]["name"], problem):

@@ -7,7 +7,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 
 import psycopg
 import pytest
@@ -35,12 +35,17 @@ def oscar(tls: Tls) -> Iterator[OscarSim]:
 def schedule(oscar: OscarSim) -> dict[str, str]:
     """What Ocean should show after a full run: the bookings of somebody that are not cancelled."""
     rows = oscar.clinic.appointments.values()
-    return {str(row.no): f"Reason {row.reason}" for row in rows if row.demographic_no and row.status != "C"}
+    return {
+        str(row.no): f"{row.provider_no} {row.day}T{row.clock:%H:%M}"
+        for row in rows
+        if row.demographic_no and row.status != "C"
+    }
 
 
 def shown(clinic: Clinic) -> dict[str, str]:
     """What Ocean shows."""
-    return {row["ref"]: f"Reason {row['content']['apptReason']}" for row in clinic.at_ocean.appointments()}
+    rows = ((row["ref"], row["content"]) for row in clinic.at_ocean.appointments())
+    return {ref: f"{content['externalProviderRef']} {content['start'][:16]}" for ref, content in rows}
 
 
 def busy(oscar: OscarSim, bookings: int = 110) -> None:
@@ -102,7 +107,7 @@ async def test_change_that_only_ocean_remembers_is_taken_back_with_the_emr(clini
     """Changed, sent, killed, and changed back in the EMR before the next run: Ocean must not keep the change."""
     await clinic.sync("full")
     before = oscar.clinic.appointments[1]
-    oscar.clinic.add(replace(before, reason="Reason-of-visit-that-was-a-slip"))
+    oscar.clinic.add(replace(before, clock=time(20, 30)))
     await _killed_when_ocean_has_it(clinic, APPOINTMENTS, lambda: clinic.at_ocean.stored_appointments["1"].upserts == 2)
     oscar.clinic.add(before)
 
@@ -176,8 +181,8 @@ def _change(oscar: OscarSim, chance: random.Random, turn: int) -> None:
         del oscar.clinic.appointments[number]
     for number in chance.sample(sorted(oscar.clinic.appointments), 8):
         row = oscar.clinic.appointments[number]
-        change = chance.choice([{"reason": f"Reason-of-visit-{turn}"}, {"status": "C"}, {"provider_no": "102"}])
-        oscar.clinic.add(replace(row, **change))
+        changes = [replace(row, clock=time(20, turn)), replace(row, status="C"), replace(row, provider_no="102")]
+        oscar.clinic.add(chance.choice(changes))
     oscar.clinic.add(*(appointment(1000 + turn * 10 + n, "102", patient_no=1002) for n in range(5)))
 
 
