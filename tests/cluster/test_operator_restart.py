@@ -17,6 +17,7 @@ from ocean_api.reasons import Reason
 from ocean_api.report import Problem
 
 SEED = 20_261_123
+KINDS = ["ConfigMap", "CronJob", "CronJob", "Job", "NetworkPolicy", "ServiceAccount"]
 BY_SECRET = {"key": {"source": "Secret", "secretName": "hand-over"}}
 FORBIDDEN = {"type": "OscarPro", "oscarPro": {"url": "https://10.0.0.1/oscar", "credentialsSecret": "emr"}}
 EVERY_STATE: dict[str, dict[str, Any]] = {
@@ -102,3 +103,81 @@ def test_what_was_changed_meanwhile_is_put_right(running: Landscape, clinic: Cli
     changed = {(w.resource, w.name) for w in running.audit.writes(mark)}
     assert changed == {("cronjobs", "ocean-maple-full"), ("configmaps", "ocean-maple-site")}
     assert set(running.children(clinic)) == set(before)
+
+
+def not_as_desired(landscape: Landscape, namespace: str, wanted: dict[Clinic, int]) -> set[str]:
+    """Clinics that lack something they should have, once, as their newest spec (here: its days) says."""
+    sites = {site["metadata"]["name"]: site for site in landscape.api.list(names.KIND, namespace)}
+    objects: dict[str, dict[tuple[str, str], Manifest]] = {}
+    for ident, body in owned(namespace, landscape.api).items():
+        objects.setdefault(body["metadata"]["labels"][names.SITE_LABEL], {})[ident] = body
+    return {
+        clinic.name
+        for clinic, days in wanted.items()
+        if not is_as_desired(clinic.name, sites.get(clinic.name, {}), objects.get(clinic.name, {}), days)
+    }
+
+
+def is_as_desired(name: str, site: Manifest, objects: dict[tuple[str, str], Manifest], days: int) -> bool:
+    """Five children and one check, of this very OceanSite, and a status of its generation."""
+    status = site.get("status") or {}
+    settings = objects.get(("ConfigMap", names.child(name, "site")), {}).get("data", {})
+    return (
+        status.get("observedGeneration") == site["metadata"]["generation"]
+        and status["summary"] == "KeyPending"
+        and sorted(kind for kind, _ in objects) == KINDS
+        and f'"days":{days}' in settings[names.SITE_SETTINGS_FILE]
+        and {owner(body) for body in objects.values()} == {site["metadata"]["uid"]}
+    )
+
+
+def owner(body: Manifest) -> str:
+    """The uid of the only owner."""
+    (found,) = body["metadata"]["ownerReferences"]
+    return str(found["uid"])
+
+
+def orphans(landscape: Landscape, namespace: str, living: set[str]) -> list[tuple[str, str]]:
+    """What is left of clinics that are no more."""
+    found = owned(namespace, landscape.api)
+    return [ident for ident, body in found.items() if body["metadata"]["labels"][names.SITE_LABEL] not in living]
+
+
+def test_killed_at_any_point_it_finishes_what_it_began(landscape: Landscape, namespace: str) -> None:
+    """Thirty clinics are applied, edited and deleted while the operator is killed again and again."""
+    chance = random.Random(SEED)  # noqa: S311 - for places to kill at, the same ones each time
+    wanted: dict[Clinic, int] = {}
+    landscape.lead()
+    for step in range(120):
+        clinic = Clinic(namespace, f"c{chance.randrange(30)}")
+        if clinic in wanted and chance.random() < 0.3:
+            landscape.api.delete(names.KIND, clinic.namespace, clinic.name)
+            del wanted[clinic]
+        elif clinic in wanted or landscape.api.get(names.KIND, clinic.namespace, clinic.name) is None:
+            wanted[clinic] = 1 + step % 14
+            landscape.apply(clinic, schedule={"days": wanted[clinic], "providers": ["101"]})
+        if step % 15 == 14:
+            landscape.leader.kill()
+            landscape.leader.start()
+    landscape.lead()
+    until(lambda: not not_as_desired(landscape, namespace, wanted), "all are as desired")
+    living = {clinic.name for clinic in wanted}
+
+    assert len(living) > 10
+    until(lambda: len(landscape.api.list(names.KIND, namespace)) == len(living), "the deleted ones are gone")
+    until(lambda: not orphans(landscape, namespace, living), "nothing is left of the deleted ones")
+
+
+def test_all_deleted_and_made_again_at_once_have_everything(running: Landscape, namespace: str) -> None:
+    """While the old children are still being collected."""
+    clinics = dict.fromkeys([Clinic(namespace, f"c{n}") for n in range(30)], 1)
+    for clinic in clinics:
+        running.apply(clinic)
+    until(lambda: not not_as_desired(running, namespace, clinics), "all are as desired")
+    bodies = [running.site(clinic) for clinic in clinics]
+    running.api.delete_all(names.KIND, namespace)
+    for clinic, body in zip(clinics, bodies, strict=True):
+        running.await_gone(clinic)
+        running.api.create(site_body(clinic, body["spec"]["siteNumber"]))
+
+    until(lambda: not not_as_desired(running, namespace, clinics), "all are as desired again")
