@@ -20,6 +20,7 @@ from ocean_operator.handlers.selectors import OURS, WATCHED_CHILDREN
 from ocean_operator.metrics import WATCH_AGE, WATCH_LOSSES
 from ocean_operator.observed import Observed
 
+_LOOK_AGAIN_SECONDS: Final = 0.2
 _GRACE_SECONDS: Final = 10.0
 """How far an event may be behind a LIST before it counts as lost."""
 
@@ -49,6 +50,13 @@ def losses(seen: Mapping[Name, int], listed: Mapping[Name, int], list_version: i
     behind = {name for name, version in listed.items() if seen.get(name, -1) < version}
     ghosts = {name for name, version in seen.items() if name not in listed and version <= list_version}
     return behind | ghosts
+
+
+async def whole_picture(cluster: Cluster, observed: Observed) -> None:
+    """Return when the watches have shown everything that a LIST shows: from then on decisions can be made."""
+    for kind in (names.KIND, *WATCHED_CHILDREN):
+        while losses(observed.versions(kind), *await _list(kind, cluster)):  # noqa: ASYNC110 - kopf is waited for
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 async def audit_watches(cluster: Cluster, observed: Observed, health: Health, *, every_seconds: float) -> None:

@@ -17,11 +17,11 @@ import kopf
 import structlog
 import uvloop
 
-from ocean_operator.cluster import Cluster
+from ocean_operator.cluster import Cluster, ClusterError
 from ocean_operator.core.site import SiteKey
 from ocean_operator.database import Database
 from ocean_operator.handlers.watches import configure, register
-from ocean_operator.health import Health, audit_watches
+from ocean_operator.health import Health, audit_watches, whole_picture
 from ocean_operator.lease import Leadership, LeadershipLostError
 from ocean_operator.logs import configure_logs
 from ocean_operator.metrics import LEADER, SITES
@@ -187,6 +187,7 @@ async def _work(runtime: Runtime, health: Health, stop: asyncio.Event) -> None:
             stack.push_async_callback(runtime.stores.database.close)
             stack.callback(runtime.stores.vault.close)
         async with asyncio.TaskGroup() as group:
+            group.create_task(_complete(runtime))
             for queue in (runtime.sites, runtime.externals):
                 group.create_task(_work_off(queue, runtime.complete))
             if runtime.stores:
@@ -197,6 +198,19 @@ async def _work(runtime: Runtime, health: Health, stop: asyncio.Event) -> None:
             group.create_task(
                 audit_watches(runtime.cluster, runtime.observed, health, every_seconds=settings.audit_index_seconds)
             )
+
+
+async def _complete(runtime: Runtime) -> None:
+    """Let the queues begin once everything that exists is known."""
+    while True:
+        try:
+            await whole_picture(runtime.cluster, runtime.observed)
+        except ClusterError as error:
+            log.warning("what exists is not known yet", error=str(error))
+            await asyncio.sleep(1)
+        else:
+            runtime.complete.set()
+            return
 
 
 async def _work_off(queue: WorkQueue[SiteKey], picture_complete: asyncio.Event) -> None:
@@ -240,6 +254,7 @@ async def _resync(runtime: Runtime) -> None:
             delay = place * runtime.settings.resync_seconds / len(keys)
             runtime.sites.add_after(key, delay)
             if runtime.stores:
+                runtime.waiting.pop(key, None)
                 runtime.externals.add_after(key, delay)
 
 

@@ -27,8 +27,29 @@ from ocean_operator.workqueue import WorkQueue
 class KeyFinding:
     """What the last look at Vault and the database found for one clinic."""
 
+    site: tuple[str, int]
+    """uid and generation of the OceanSite it was for."""
     status: KeyStatus
     problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the next step for a clinic's key is decided from, besides what Vault holds."""
+
+    site: tuple[str, int]
+    """uid and generation of the OceanSite."""
+    secret: str
+    """Identity of the Secret that hands the key over; empty while there is none."""
+    check: CheckReport | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A clinic whose key is not settled: there is nothing to do until the scene changes."""
+
+    scene: Scene
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +58,20 @@ class Reports:
 
     check: CheckReport | None = None
     sync: SyncReport | None = None
+
+    def since(self, moment: datetime) -> Reports:
+        """Without what is older: the rows of a deleted clinic stay, and say nothing about one made in its place."""
+        check = self.check if self.check and self.check.at >= moment else None
+        return Reports(check, _since(moment, self.sync) if self.sync else None)
+
+
+def _since(moment: datetime, said: SyncReport) -> SyncReport | None:
+    if said.last_full and said.last_full.started_at >= moment:
+        return said
+    happened = (said.last_recent and said.last_recent.started_at, said.problem and said.problem.at)
+    if not any(at and at >= moment for at in (*happened, said.running and said.running.since)):
+        return None
+    return said.model_copy(update={"last_full": None, "window": ""})
 
 
 @dataclass(slots=True)
@@ -58,9 +93,8 @@ class Runtime:
     observed: Observed = field(default_factory=Observed)
     complete: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when `observed` shows everything that exists; a pass before would write what is there already."""
-    unannounced: set[SiteKey] = field(default_factory=set)
-    """Clinics of which there is news that no event handler has passed on yet."""
     keys: dict[SiteKey, KeyFinding] = field(default_factory=dict)
+    waiting: dict[SiteKey, Waiting] = field(default_factory=dict)
     reports: dict[SiteKey, Reports] = field(default_factory=dict)
     reports_loaded: bool = False
     """Whether the database has been read once; until then nothing that is known may be forgotten."""
@@ -74,9 +108,9 @@ class Runtime:
 
     def facts(self, site: Site) -> Facts:
         """Everything known of a clinic besides its objects. The status is the memory across restarts."""
-        finding = self.keys.get(site.key)
+        finding = self.key_finding(site)
         key = finding.status if finding else (site.status.key if site.status.key.version else None)
-        said = self.reports.get(site.key, Reports())
+        said = self.reports.get(site.key, Reports()).since(datetime.fromisoformat(site.creation))
         return Facts(
             key=key,
             key_problem=finding.problem if finding else None,
@@ -85,9 +119,20 @@ class Runtime:
             pod_problem=self.observed.pod_problem(site.key),
         )
 
+    def key_finding(self, site: Site) -> KeyFinding | None:
+        """What was found for this very OceanSite, not for an earlier one of its name."""
+        found = self.keys.get(site.key)
+        return found if found and found.site[0] == site.uid else None
+
+    def is_seen_to(self, site: Site) -> bool:
+        """Whether Vault and the database were looked at for this spec."""
+        found = self.key_finding(site)
+        return found is not None and found.site[1] == site.generation
+
     def forget(self, key: SiteKey) -> None:
         """A clinic is gone."""
         self.keys.pop(key, None)
+        self.waiting.pop(key, None)
         self.reports.pop(key, None)
         self.summaries.pop(key, None)
 

@@ -209,6 +209,7 @@ def _read_metadata(client: hvac.Client, site: SiteKey) -> StoredKey:
         source=said.get("source", ""),
         intake=said.get("intake", ""),
         accepted=said.get("accepted") == "true",
+        retained="retainedAt" in said,
     )
 
 

@@ -282,6 +282,18 @@ class Landscape:
         role = names.vault_database_role(clinic.namespace, clinic.name)
         return self.installation.administrator().ask("GET", f"database/roles/{role}").ok
 
+    def database_role(self, name: str) -> bool:
+        """Whether PostgreSQL lets anybody log in for a clinic's group."""
+        with psycopg.connect(self.installation.server.admin) as admin:
+            found = admin.execute("select from ocean.site where group_role = %s and retired_at is null", [name])
+            return found.fetchone() is not None
+
+    def revive(self, server: str) -> None:
+        """Start a server again that was taken away, with what it held; nothing happens to one that runs."""
+        one = self.installation.bao if server == "openbao" else self.installation.server
+        one.kill()
+        one.start()
+
     def records(self, clinic: Clinic) -> list[tuple[str, str]]:
         """Action and text of everything in its audit by the operator, oldest first."""
         with psycopg.connect(self.installation.server.admin) as admin:

@@ -1,4 +1,3 @@
-# ruff: noqa: D101, D102 - each class is named after its fault
 """Adapters broken on purpose, each in one way: what the conformance checks must notice.
 
 They stand around a good adapter and spoil what passes through.

@@ -18,6 +18,8 @@ MANY: Final = 20
 """A full run that would remove more than this many, and more than half of what is known, is held (requirements C4)."""
 _SOON: Final = timedelta(hours=1)
 _NONE: Final = timedelta(0)
+_PUT_BACK_AT_MOST: Final = timedelta(hours=3)
+"""Clocks are put back by an hour, in a few places by two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ def already_ran_today(kind: SyncKind, trigger: Trigger, last: Run | None, zone: 
     if last is None or last.trigger is not Trigger.SCHEDULED:
         return False
     then, here = last.started_at.astimezone(zone), now.astimezone(zone)
-    return then.date() == here.date() and (here.utcoffset() or _NONE) < (then.utcoffset() or _NONE)
+    put_back = (here.utcoffset() or _NONE) < (then.utcoffset() or _NONE)
+    return put_back and then.date() == here.date() and now - last.started_at < _PUT_BACK_AT_MOST
 
 
 def agreeable(held_by: str, last: Run | None, trigger: Trigger, now: datetime) -> str:
@@ -178,7 +181,7 @@ class Sweep:
         if not complete:
             return Removals()
         news = len(self._missing) + len(self._without_provider)
-        massive = news > MANY and 2 * news > self._inside
+        massive = news > MANY and 2 * news > self._inside - len(self._agreed)
         held = [*self._without_provider, *(self._missing if massive else ())]
         missing = () if massive else self._missing
         return Removals((*self._outside, *self._agreed, *missing), tuple(self._over), tuple(held))

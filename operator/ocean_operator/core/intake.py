@@ -40,6 +40,8 @@ class StoredKey:
     """uid and resourceVersion of the Secret it came from, while that Secret may still be there."""
     accepted: bool = False
     """Whether a check has ever accepted it."""
+    retained: bool = False
+    """Whether it was kept when an earlier OceanSite of this name was deleted."""
 
 
 class Step(StrEnum):

@@ -1,8 +1,8 @@
-"""What kopf watches. Only `on.event` and `index`: both store nothing and never touch an object.
+"""What kopf watches. Only `on.event`: it stores nothing and never touches an object.
 
-An index is filled for all objects before any event handler runs (kopf, "In-memory indexing"), which is how a
-restarted operator knows everything that exists before it decides anything: the first event says that all
-indices are full, and the queues wait for it.
+Not `index` either, though it would hold back handlers until everything is known: every object that waits is woken for
+every other one, so 1,000 clinics took minutes to start (docs/design/003-kopf.md). `health.whole_picture` says when the
+picture is complete, and the queues wait for that.
 """
 
 from __future__ import annotations
@@ -26,11 +26,9 @@ def register(registry: kopf.OperatorRegistry, runtime: Runtime) -> None:
     """Have kopf watch the clinics, their children and their pods."""
     kopf.on.login(registry=registry)(_log_in)
     site = (names.GROUP, names.VERSION, names.PLURAL)
-    kopf.index(*site, id="known-sites", registry=registry)(_site_index(runtime))
     kopf.on.event(*site, id="sites", registry=registry)(_site_event(runtime))
     for kind in WATCHED_CHILDREN:
         resource = _resource(kind)
-        kopf.index(*resource, id=f"known-{kind}", registry=registry)(_child_index(runtime, kind))
         kopf.on.event(*resource, id=f"children-{kind}", registry=registry)(_child_event(runtime, kind))
     kopf.on.event(*_resource("Pod"), id="pods", registry=registry)(_pod_event(runtime))
 
@@ -66,17 +64,8 @@ def _log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
     return kopf.login_with_kubeconfig(**kwargs)
 
 
-def _site_index(runtime: Runtime) -> Any:
-    async def known(body: kopf.Body, **_: Any) -> None:
-        if runtime.observed.saw_site(dict(body)):
-            runtime.unannounced.add(SiteKey(body["metadata"]["namespace"], body["metadata"]["name"]))
-
-    return known
-
-
 def _site_event(runtime: Runtime) -> Any:
     async def changed(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
-        runtime.complete.set()
         meta = body["metadata"]
         key = SiteKey(meta["namespace"], meta["name"])
         if type == "DELETED":
@@ -84,24 +73,14 @@ def _site_event(runtime: Runtime) -> Any:
                 runtime.sites.add(other)
             if runtime.observed.site(key) is None:
                 runtime.forget(key)
-        else:
-            _announce(runtime)
+        elif runtime.observed.saw_site(dict(body)):
+            runtime.sites.add(key)
 
     return changed
 
 
-def _child_index(runtime: Runtime, kind: str) -> Any:
-    async def known(body: kopf.Body, **_: Any) -> None:
-        key = owner_key(body)
-        if key:
-            runtime.unannounced.update(runtime.observed.saw_child({"kind": kind, **body}, key))
-
-    return known
-
-
 def _child_event(runtime: Runtime, kind: str) -> Any:
     async def changed(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
-        runtime.complete.set()
         key, meta = owner_key(body), body["metadata"]
         if key is None:
             return
@@ -109,22 +88,15 @@ def _child_event(runtime: Runtime, kind: str) -> Any:
             ident, version = ChildId(kind, meta["name"]), int(meta["resourceVersion"])
             if runtime.observed.lost_child(ident, meta["uid"], key, version):
                 runtime.sites.add(key)
-        else:
-            _announce(runtime)
+            return
+        for clinic in runtime.observed.saw_child({"kind": kind, **body}, key):
+            runtime.sites.add(clinic)
 
     return changed
 
 
-def _announce(runtime: Runtime) -> None:
-    """Queue every clinic of which an index has taken news: kopf runs indices before handlers, for every event."""
-    for key in runtime.unannounced:
-        runtime.sites.add(key)
-    runtime.unannounced.clear()
-
-
 def _pod_event(runtime: Runtime) -> Any:
     async def changed(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
-        runtime.complete.set()
         key = owner_key(body)
         problem = "" if type == "DELETED" else why_not_starting(dict(body))
         if key and runtime.observed.saw_pod(key, body["metadata"]["name"], problem):

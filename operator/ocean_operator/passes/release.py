@@ -24,7 +24,8 @@ async def release(site: Site, runtime: Runtime) -> float | None:
     """Let `site` go. Children without work follow by owner reference once the object is gone.
 
     Each step may be repeated: a crash anywhere means the next pass does it again. Raises what Vault or the
-    database raised, so that the queue tries again, unless a person has forced the release.
+    database raised, so that the queue tries again, unless a person has forced the release. Runs in the queue of
+    the stores: never beside a pass that prepares Vault and the database for the same clinic.
     """
     if not site.has_finalizer:
         return None
@@ -59,8 +60,8 @@ async def _revoke(site: Site, stores: Stores | None) -> None:
     else:
         await stores.vault.mark_retained(site.key)
     what = "its key was destroyed" if destroy else "its key was retained in Vault"
-    await stores.database.audit(site.key, "site.delete", f"the OceanSite was deleted; {what}")
     await stores.database.retire_site(site.key)
+    await stores.database.audit(site.key, "site.delete", f"the OceanSite was deleted; {what}")
 
 
 async def _say_blocked(site: Site, runtime: Runtime, error: VaultError | DatabaseError) -> None:
@@ -93,14 +94,19 @@ async def _record_force(site: Site, runtime: Runtime, why: str, error: VaultErro
 
 
 async def _drop_finalizer(site: Site, runtime: Runtime) -> None:
-    body = {
-        "metadata": {
-            "finalizers": [name for name in site.finalizers if name != names.FINALIZER],
-            "resourceVersion": str(site.resource_version),
-        }
-    }
+    """By not applying it any more, which no other change of the object can hinder.
+
+    By a patch where it is another manager's as well: a backup was restored, or a manifest names it.
+    """
+    meta = {"name": site.key.name, "namespace": site.key.namespace, "uid": site.uid}
+    body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": meta}
     try:
-        await runtime.cluster.merge(names.KIND, site.key.namespace, site.key.name, body)
+        answer = await runtime.cluster.apply(body, manager=names.FINALIZER_FIELD_MANAGER)
+        left = answer["metadata"].get("finalizers") or []
+        if names.FINALIZER in left:
+            others = [name for name in left if name != names.FINALIZER]
+            patch = {"finalizers": others, "resourceVersion": answer["metadata"]["resourceVersion"]}
+            await runtime.cluster.merge(names.KIND, site.key.namespace, site.key.name, {"metadata": patch})
     except ClusterError as error:
         if not error.is_missing:
             raise

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from ocean_api import names
+from ocean_api.v1alpha1.spec import OceanSiteSpec
 from ocean_api.v1alpha1.status import ChildStatus, OceanSiteStatus
 from ocean_operator.cluster import ClusterError
 from ocean_operator.core.children import desired_children
@@ -18,7 +19,6 @@ from ocean_operator.core.runs import due
 from ocean_operator.core.site import Manifest, Site, SiteKey, read_status
 from ocean_operator.core.status import Observation, look_again, next_status
 from ocean_operator.core.validate import Finding, findings
-from ocean_operator.passes.release import release
 from ocean_operator.runtime import Runtime
 
 _WAIT_FOR_STORES_SECONDS: Final = 2.0
@@ -38,9 +38,13 @@ async def run_pass(key: SiteKey, runtime: Runtime) -> float | None:
     if site is None:
         return None
     if site.deleting:
-        return await release(site, runtime)
-    if _knows_too_little(site, runtime):
+        # In that queue, so that nothing is stored for the clinic while its release takes everything away.
         runtime.externals.add(key)
+        return None
+    if _knows_too_little(site, runtime):
+        if not runtime.is_seen_to(site):
+            runtime.externals.add(key)
+        await _go_on(site, runtime)
         return _WAIT_FOR_STORES_SECONDS
     return await _carry_out(site, runtime)
 
@@ -52,23 +56,29 @@ def _knows_too_little(site: Site, runtime: Runtime) -> bool:
     return not runtime.reports_loaded or runtime.facts(site).key is None
 
 
+async def _go_on(site: Site, runtime: Runtime) -> None:
+    """Keep a clinic's objects as its spec says while the database cannot be asked whether it may work.
+
+    Work that was scheduled goes on, unless the spec has stopped it since. The status waits.
+    """
+    if site.spec is None:
+        return
+    worked = site.status.sync.next_recent is not None and site.spec.is_enabled and not site.spec.suspend
+    await _write_children(site, runtime, works=worked and not _wrong(site, site.spec, runtime))
+
+
 async def _carry_out(site: Site, runtime: Runtime) -> float | None:
     now, facts = runtime.clock(), runtime.facts(site)
     children = site.status.children
     answered: dict[str, str] = {}
     wrong: tuple[Finding, ...] = ()
     if site.spec is not None:
-        wrong = findings(
-            site.key,
-            site.spec,
-            rules=runtime.platform.addresses,
-            neighbours=runtime.observed.neighbours(site.spec.site_number),
-        )
+        wrong = _wrong(site, site.spec, runtime)
         works = may_work(site, facts) and not wrong
         children = await _write_children(site, runtime, works=works)
         if not wrong:
             answered = await _start_jobs(site, runtime)
-            if runtime.stores and site.key not in runtime.keys:
+            if runtime.stores and not runtime.is_seen_to(site):
                 runtime.externals.add(site.key)
     seen = Observation(facts=facts, findings=wrong, children=children, answered=answered)
     status = next_status(site, runtime.platform, seen, now=now)
@@ -79,6 +89,11 @@ async def _carry_out(site: Site, runtime: Runtime) -> float | None:
         return _TRY_REFUSED_AGAIN_SECONDS
     when = look_again(site, runtime.platform, facts, now)
     return (when - now).total_seconds() if when else None
+
+
+def _wrong(site: Site, spec: OceanSiteSpec, runtime: Runtime) -> tuple[Finding, ...]:
+    neighbours = runtime.observed.neighbours(spec.site_number)
+    return findings(site.key, spec, rules=runtime.platform.addresses, neighbours=neighbours)
 
 
 async def _write_children(site: Site, runtime: Runtime, *, works: bool) -> tuple[ChildStatus, ...]:

@@ -6,6 +6,7 @@ It is kept apart from the pass over objects, so that a slow Vault delays nobody'
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -22,12 +23,14 @@ from ocean_operator.core.intake import Decision, Step, StoredKey, decide, identi
 from ocean_operator.core.site import Manifest, Site, SiteKey
 from ocean_operator.core.validate import findings
 from ocean_operator.database import DatabaseError
-from ocean_operator.runtime import KeyFinding, Runtime, Stores
+from ocean_operator.passes.release import release
+from ocean_operator.runtime import KeyFinding, Runtime, Scene, Stores, Waiting
 from ocean_operator.vault import VaultError
 
 _LOOK_AGAIN_SECONDS: Final = 5.0
-"""While a Secret is awaited: no watch tells of it, since the operator may not list Secrets."""
-_MOST_STEPS: Final = 4
+_SLOWEST_LOOK_SECONDS: Final = 60.0
+"""For a Secret that is awaited: no watch tells of it, since the operator may not list Secrets."""
+_MOST_STEPS: Final = 6
 _FORBIDDEN: Final = 403
 
 log = structlog.get_logger(__name__)
@@ -53,38 +56,90 @@ class Case:
 
 
 async def run_stores_pass(key: SiteKey, runtime: Runtime) -> float | None:
-    """Prepare Vault and database for one clinic and move its key along. Returns when to look again, or None."""
+    """Prepare Vault and database for one clinic and move its key along, or release what it has there.
+
+    Returns when to look again, or None.
+    """
     site, stores = runtime.observed.site(key), runtime.stores
-    if site is None or stores is None or site.deleting or site.spec is None:
+    if site is not None and site.deleting:
+        return await release(site, runtime)
+    if site is None or stores is None or site.spec is None:
         return None
     neighbours = runtime.observed.neighbours(site.spec.site_number)
     if findings(key, site.spec, rules=runtime.platform.addresses, neighbours=neighbours):
         return None
+    case = Case(site, site.spec, runtime, stores)
     try:
-        finding, again = await _see_to(site, site.spec, runtime, stores)
+        if not await _waits_as_before(case):
+            _note(case, await _see_to(case))
     except (VaultError, DatabaseError, SecretForbiddenError) as error:
-        _note(site, runtime, _unreachable(site, runtime, error))
+        runtime.waiting.pop(key, None)
+        _note(case, _unreachable(case, error))
         raise
-    _note(site, runtime, finding)
-    return again
+    waiting = runtime.waiting.get(key)
+    return _pause(waiting, runtime.clock()) if waiting else None
 
 
-async def _see_to(site: Site, spec: OceanSiteSpec, runtime: Runtime, stores: Stores) -> tuple[KeyFinding, float | None]:
+async def _waits_as_before(case: Case) -> bool:
+    """Whether the Secret that is awaited is as it was: then Vault, which records every call, is not asked again."""
+    before = case.runtime.waiting.get(case.site.key)
+    return before is not None and before.scene == _scene(case, await _secret(case))
+
+
+def _pause(waiting: Waiting, now: datetime) -> float:
+    """Soon at first, while a person may be at it; then less and less often."""
+    so_far = (now - waiting.since).total_seconds()
+    return min(max(_LOOK_AGAIN_SECONDS, so_far / 10), _SLOWEST_LOOK_SECONDS)
+
+
+def _scene(case: Case, secret: Manifest | None) -> Scene:
+    said = case.runtime.facts(case.site)
+    return Scene((case.site.uid, case.site.generation), identity(secret) if secret else "", said.check)
+
+
+async def _see_to(case: Case) -> KeyFinding:
+    """Do what there is to do for a clinic's rights and key, and note whether a Secret is awaited."""
+    site, vault, waiting = case.site, case.stores.vault, case.runtime.waiting
+    waiting.pop(site.key, None)
+    stored = await vault.key(site.key)
     if not site.has_finalizer:
-        await _set_finalizer(site, runtime)
-    await stores.database.ensure_site(site.key, site.uid, spec.site_number)
-    await stores.vault.ensure_database_role(site.key)
+        await _set_finalizer(site, case.runtime)
+    await case.stores.database.ensure_site(site.key, site.uid, case.spec.site_number)
+    await vault.ensure_database_role(site.key)
+    if stored.retained:
+        stored = await _take_over(case)
     for _ in range(_MOST_STEPS):
-        stored = await stores.vault.key(site.key)
-        facts = runtime.facts(site)
-        stored = await _remember_acceptance(site, stored, facts, stores)
-        secret = await _secret(site, spec, stored, runtime)
-        decision = decide(spec.key, stored, secret, read_back=_read_back(site, facts, stored))
+        facts = case.runtime.facts(site)
+        stored = await _remember_acceptance(site, stored, facts, case.stores)
+        wanted, read_back = wants_secret(case.spec.key, stored), _read_back(site, facts, stored)
+        secret = await _secret(case) if wanted else None
+        if wanted and secret is None and stored.intake and read_back:
+            stored = await _settle(case)
+            continue
+        decision = decide(case.spec.key, stored, secret, read_back=read_back)
         if decision.step in {Step.NOTHING, Step.REPORT}:
-            waiting = decision.step is Step.REPORT or (secret is not None and bool(stored.intake))
-            return _finding(stored, decision, runtime), _LOOK_AGAIN_SECONDS if waiting else None
-        await _take(decision.step, Case(site, spec, runtime, stores), secret)
-    return _finding(stored, Decision(Step.NOTHING), runtime), _LOOK_AGAIN_SECONDS
+            if wanted:
+                waiting[site.key] = Waiting(_scene(case, secret), case.runtime.clock())
+            return _finding(site, stored, decision, case.runtime)
+        await _take(decision.step, case, secret)
+        stored = await vault.key(site.key)
+    case.runtime.externals.add_after(site.key, _LOOK_AGAIN_SECONDS)
+    return _finding(site, stored, Decision(Step.NOTHING), case.runtime)
+
+
+async def _take_over(case: Case) -> StoredKey:
+    """Use the key again that an earlier OceanSite of this name left in Vault."""
+    await case.stores.database.audit(case.site.key, "key.return", "the clinic is back, its retained key is in use")
+    await case.stores.vault.amend_key(case.site.key, retainedAt="")
+    return await case.stores.vault.key(case.site.key)
+
+
+async def _settle(case: Case) -> StoredKey:
+    """Note that the Secret is gone after its key was read back."""
+    said = f"Secret {case.spec.key.secret_name} is gone after read-back"
+    await case.stores.database.audit(case.site.key, "key.intake", said)
+    await case.stores.vault.amend_key(case.site.key, intake="")
+    return await case.stores.vault.key(case.site.key)
 
 
 async def _take(step: Step, case: Case, secret: Manifest | None) -> None:
@@ -103,26 +158,26 @@ async def _take(step: Step, case: Case, secret: Manifest | None) -> None:
         await vault.describe_key(key, source=source, intake="")
     elif step is Step.REMOVE_SECRET and secret is not None:
         await _remove(secret, case.runtime)
-        await vault.amend_key(key, intake="")
-        await database.audit(key, "key.intake", f"Secret {name} deleted after read-back")
 
 
 async def _remove(secret: Manifest, runtime: Runtime) -> None:
+    """Delete this very version of the Secret. A changed one stays, and is looked at anew."""
     meta = secret["metadata"]
     await runtime.cluster.delete(
         "Secret", meta["namespace"], meta["name"], uid=meta["uid"], resource_version=meta["resourceVersion"]
     )
 
 
-async def _secret(site: Site, spec: OceanSiteSpec, stored: StoredKey, runtime: Runtime) -> Manifest | None:
-    if not wants_secret(spec.key, stored) or spec.key.secret_name is None:
+async def _secret(case: Case) -> Manifest | None:
+    name, namespace = case.spec.key.secret_name, case.site.key.namespace
+    if name is None:
         return None
     try:
-        return await runtime.cluster.get("Secret", site.key.namespace, spec.key.secret_name)
+        return await case.runtime.cluster.get("Secret", namespace, name)
     except ClusterError as error:
         if error.code != _FORBIDDEN:
             raise
-        raise SecretForbiddenError(site.key.namespace) from None
+        raise SecretForbiddenError(namespace) from None
 
 
 def _read_back(site: Site, facts: Facts, stored: StoredKey) -> bool:
@@ -142,29 +197,29 @@ async def _remember_acceptance(site: Site, stored: StoredKey, facts: Facts, stor
     return await stores.vault.key(site.key)
 
 
-def _finding(stored: StoredKey, decision: Decision, runtime: Runtime) -> KeyFinding:
+def _finding(site: Site, stored: StoredKey, decision: Decision, runtime: Runtime) -> KeyFinding:
     status = KeyStatus(
         fingerprint=stored.fingerprint, version=stored.version, stored_at=stored.stored_at or None, source=stored.source
     )
     spoils = decision.step is Step.REPORT and decision.reason is not Reason.KEY_ALREADY_STORED
     problem = Problem(reason=decision.reason, message=decision.message, at=runtime.clock()) if spoils else None
-    return KeyFinding(status, problem)
+    return KeyFinding((site.uid, site.generation), status, problem)
 
 
-def _unreachable(site: Site, runtime: Runtime, error: VaultError | DatabaseError | SecretForbiddenError) -> KeyFinding:
+def _unreachable(case: Case, error: VaultError | DatabaseError | SecretForbiddenError) -> KeyFinding:
     """Vault or database are away. A key that is known stays known: work goes on with what the pods can reach."""
-    known = runtime.facts(site).key or KeyStatus()
+    of, known = (case.site.uid, case.site.generation), case.runtime.facts(case.site).key or KeyStatus()
     if known.version:
-        return KeyFinding(known)
+        return KeyFinding(of, known)
     said = f"{error} {EXPLANATIONS[error.reason].remedy}"
-    return KeyFinding(known, Problem(reason=error.reason, message=said, at=runtime.clock()))
+    return KeyFinding(of, known, Problem(reason=error.reason, message=said, at=case.runtime.clock()))
 
 
-def _note(site: Site, runtime: Runtime, finding: KeyFinding) -> None:
-    before = runtime.keys.get(site.key)
-    runtime.keys[site.key] = finding
+def _note(case: Case, finding: KeyFinding) -> None:
+    before = case.runtime.key_finding(case.site)
+    case.runtime.keys[case.site.key] = finding
     if before is None or _meaning(before) != _meaning(finding):
-        runtime.sites.add(site.key)
+        case.runtime.sites.add(case.site.key)
 
 
 def _meaning(finding: KeyFinding) -> tuple[KeyStatus, Reason | None, str]:

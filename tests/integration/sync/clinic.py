@@ -212,7 +212,7 @@ class Clinic:
     def query(self, statement: str, *more: Any) -> list[Any]:
         """The rows of a statement about the site, as a superuser sees them."""
         with psycopg.connect(self.installation.server.admin, autocommit=True) as admin:
-            cursor = admin.execute(statement, [self.site.id, *more])  # type: ignore[arg-type]
+            cursor = admin.execute(statement, [self.site.id, *more])
             return cursor.fetchall() if cursor.description else []
 
     def end_lease(self) -> None:
@@ -241,6 +241,11 @@ class Process:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, process.__file__, *arguments], stdout=said, stderr=subprocess.STDOUT
             )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     @property
     def said(self) -> str:

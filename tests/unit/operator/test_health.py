@@ -8,7 +8,7 @@ import pytest
 from ocean_api import names
 from ocean_operator.cluster import Cluster
 from ocean_operator.handlers.selectors import OURS, WATCHED_CHILDREN
-from ocean_operator.health import Health, Name, audit_once, losses
+from ocean_operator.health import Health, Name, audit_once, losses, whole_picture
 from ocean_operator.observed import Observed
 from unit.operator.jumping_loop import BACKEND
 from unit.operator.sites import KEY, body
@@ -138,3 +138,13 @@ def test_only_objects_that_belong_to_a_clinic_are_audited() -> None:
 
 def test_every_kind_that_brings_a_pass_is_audited() -> None:
     assert set(WATCHED_CHILDREN) >= {"ServiceAccount", "ConfigMap", "NetworkPolicy", "CronJob", "Job"}
+
+
+async def test_the_picture_is_whole_when_nothing_listed_is_missing() -> None:
+    """The queues begin then: a pass before would write what is there already."""
+    observed = Observed()
+    asyncio.get_running_loop().call_later(5, observed.saw_child, job(50), KEY)
+    began = asyncio.get_running_loop().time()
+    await whole_picture(cast("Cluster", Lists({"Job": {JOB: 50}})), observed)
+
+    assert asyncio.get_running_loop().time() - began >= 5

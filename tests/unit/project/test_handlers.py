@@ -15,7 +15,7 @@ from ocean_operator.handlers.watches import configure, register
 from ocean_operator.runtime import Runtime, platform_of
 from ocean_operator.settings import OperatorSettings
 
-ALLOWED = {"on.event", "on.login", "index"}
+ALLOWED = {"on.event", "on.login"}
 DECORATORS = {
     *(f"on.{name}" for name in dir(kopf.on) if not name.startswith("_")),
     "timer",
@@ -38,25 +38,23 @@ def handlers(part: Any) -> list[Any]:
     return list(part.get_all_handlers())
 
 
-def test_nothing_but_events_and_indices_is_registered(registry: Any) -> None:
+def test_nothing_but_events_is_registered(registry: Any) -> None:
     assert handlers(registry._changing) == []
     assert handlers(registry._spawning) == []
     assert handlers(registry._webhooks) == []
     assert [handler.activity.value for handler in handlers(registry._activities)] == ["authentication"]
 
 
-def test_every_watched_kind_has_both(registry: Any) -> None:
-    """An index is filled before any event is handled, so a restarted operator decides nothing half blind."""
+def test_every_kind_is_watched_and_none_is_indexed(registry: Any) -> None:
+    """With indices every object that waits is woken for every other one: a fleet would take minutes to start."""
     watched = {handler.selector.any_name for handler in handlers(registry._watching)}
-    indexed = {handler.selector.any_name for handler in handlers(registry._indexing)}
 
     assert len(watched) == len(WATCHED_CHILDREN) + 2
-    assert watched - indexed == {"pods"}
-    assert indexed < watched
+    assert handlers(registry._indexing) == []
 
 
 def test_kopf_is_not_limited_in_a_way_that_stops_it() -> None:
-    """With indices, fewer workers than objects never begin (kopf issue 1243)."""
+    """Fewer workers than objects would each linger for the idle time-out before the next begins."""
     settings = kopf.OperatorSettings()
     configure(settings)
 

@@ -21,7 +21,13 @@ BY_SYNC = problem(Reason.EMR_AUTH_REFUSED, "Refused in a run.", NOW)
 SYNC = progress.failed(SyncReport(), BY_SYNC, refused="d1")
 
 
-def last(*, token: str = "t1", refused: str = "", at: datetime = NOW, access: Problem | None = None) -> CheckReport:
+def last(
+    *,
+    token: str = "t1",  # noqa: S107 - names a request
+    refused: str = "",
+    at: datetime = NOW,
+    access: Problem | None = None,
+) -> CheckReport:
     return CheckReport(token=token, at=at, refused=refused, access=access or (BY_CHECK if refused else None))
 
 

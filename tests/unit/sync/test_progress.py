@@ -27,165 +27,175 @@ def check(*, access: Problem | None = None, at: datetime = LATER, refused: str =
     return CheckReport(token="t", at=at, access=access, refused=refused)
 
 
-class TestRunning:
-    def test_begins_and_ends(self) -> None:
-        report = progress.begun(SyncReport(problem=DOWN), SyncKind.FULL, NOW)
+def test_run_begins_and_ends() -> None:
+    report = progress.begun(SyncReport(problem=DOWN), SyncKind.FULL, NOW)
 
-        assert report.running == Running(kind=SyncKind.FULL, since=NOW)
-        assert progress.ended(report) == SyncReport(problem=DOWN)
-
-    def test_is_told_to_stop(self) -> None:
-        report = progress.interrupted(progress.begun(SyncReport(), SyncKind.FULL, NOW), LATER)
-
-        assert report.running is None
-        assert report.problem is not None
-        assert (report.problem.reason, report.problem.at) == (Reason.SYNC_INTERRUPTED, LATER)
+    assert report.running == Running(kind=SyncKind.FULL, since=NOW)
+    assert progress.ended(report) == SyncReport(problem=DOWN)
 
 
-class TestSuccess:
-    def test_of_a_full_run(self) -> None:
-        before = SyncReport(running=Running(kind=SyncKind.FULL, since=NOW), problem=DOWN, window="old")
+def test_run_is_told_to_stop() -> None:
+    report = progress.interrupted(progress.begun(SyncReport(), SyncKind.FULL, NOW), LATER)
 
-        assert after(before, SyncKind.FULL, window="new", token="t-1", held=0) == SyncReport(
-            last_full=RUN, last_trigger=Trigger.SCHEDULED, window="new", handled=("t-1",)
-        )
-
-    def test_of_a_recent_run(self) -> None:
-        before = SyncReport(last_full=RUN, window="old", problem=DOWN)
-
-        assert after(before, SyncKind.RECENT, window="new") == SyncReport(
-            last_full=RUN, last_recent=RUN, last_trigger=Trigger.SCHEDULED, window="old"
-        )
-
-    def test_of_a_run_by_the_clock_leaves_the_window_as_it_is(self) -> None:
-        assert after(SyncReport(window="old"), SyncKind.FULL, held=0).window == "old"
-
-    def test_takes_a_refusal_back(self) -> None:
-        before = progress.failed(SyncReport(), REFUSAL, refused="d1")
-
-        report = after(before, SyncKind.RECENT)
-        assert (report.refused, report.refusal, report.problem) == ("", None, None)
-
-    def test_with_a_reservation_tells_it(self) -> None:
-        doubt = problem(Reason.SYNC_INCOMPLETE, "Something may be missing.", NOW)
-
-        assert after(SyncReport(), SyncKind.FULL, reservation=doubt).problem == doubt
-
-    def test_remembers_the_last_ten_requests(self) -> None:
-        report = SyncReport()
-        for number in range(12):
-            report = after(report, SyncKind.RECENT, token=f"t-{number}")
-
-        assert report.handled == tuple(f"t-{number}" for number in range(2, 12))
+    assert report.running is None
+    assert report.problem is not None
+    assert (report.problem.reason, report.problem.at) == (Reason.SYNC_INTERRUPTED, LATER)
 
 
-class TestHolding:
-    HELD = after(SyncReport(), SyncKind.FULL, held=26, held_by="run-1")
+def test_success_of_a_full_run() -> None:
+    before = SyncReport(running=Running(kind=SyncKind.FULL, since=NOW), problem=DOWN, window="old")
 
-    def test_is_told_with_the_remedy(self) -> None:
-        assert (self.HELD.held, self.HELD.held_by) == (26, "run-1")
-        assert self.HELD.problem is not None
-        assert self.HELD.problem.reason is Reason.REMOVAL_HELD
-        assert self.HELD.problem.message.startswith("26 appointments are gone")
-        assert self.HELD.problem.message.endswith(EXPLANATIONS[Reason.REMOVAL_HELD].remedy)
-
-    def test_is_not_taken_back_by_a_recent_run(self) -> None:
-        report = after(self.HELD, SyncKind.RECENT)
-
-        assert (report.problem, report.held, report.held_by) == (self.HELD.problem, 26, "run-1")
-
-    def test_comes_back_after_another_trouble(self) -> None:
-        """Not the trouble's own problem, which is over."""
-        report = after(progress.failed(self.HELD, DOWN), SyncKind.RECENT)
-
-        assert report.problem == self.HELD.problem
-
-    def test_outlasts_a_full_run_that_could_not_tell(self) -> None:
-        doubt = problem(Reason.SYNC_INCOMPLETE, "Something may be missing.", NOW)
-        report = after(self.HELD, SyncKind.FULL, reservation=doubt, held=None, held_by="run-2")
-
-        assert (report.problem, report.held, report.held_by) == (doubt, 26, "run-1")
-
-    def test_ends_with_a_full_run_that_could(self) -> None:
-        report = after(self.HELD, SyncKind.FULL, held=0, held_by="run-2")
-
-        assert (report.problem, report.held, report.held_by) == (None, 0, "")
-
-
-class TestFailure:
-    def test_keeps_what_was_achieved(self) -> None:
-        before = SyncReport(last_full=RUN, window="w", handled=("t-1",), held=3, held_by="run-1")
-
-        assert progress.failed(before, DOWN) == before.model_copy(update={"problem": DOWN})
-
-    def test_by_refusal_is_kept_through_other_troubles(self) -> None:
-        report = progress.failed(progress.failed(SyncReport(), REFUSAL, refused="d1"), DOWN)
-
-        assert (report.problem, report.refused, report.refusal) == (DOWN, "d1", REFUSAL)
-
-
-class TestRefusedBefore:
-    REPORT = progress.failed(progress.failed(SyncReport(), REFUSAL, refused="d1"), DOWN)
-
-    def test_the_same_credentials_are_not_shown_again(self) -> None:
-        assert progress.refused_before(self.REPORT, None, "d1") == REFUSAL
-
-    def test_others_are(self) -> None:
-        assert progress.refused_before(self.REPORT, None, "d2") is None
-        assert progress.refused_before(SyncReport(), None, "d1") is None
-
-    def test_the_same_are_when_a_check_has_accepted_them_since(self) -> None:
-        assert progress.refused_before(self.REPORT, check(), "d1") is None
-
-    @pytest.mark.parametrize(
-        "last", [check(at=NOW), check(at=NOW - timedelta(days=1)), check(access=REFUSAL), check(access=DOWN)]
+    assert after(before, SyncKind.FULL, window="new", token="t-1", held=0) == SyncReport(
+        last_full=RUN, last_trigger=Trigger.SCHEDULED, window="new", handled=("t-1",)
     )
-    def test_they_are_not_after_an_older_check_or_one_that_failed(self, last: CheckReport) -> None:
-        assert progress.refused_before(self.REPORT, last, "d1") == REFUSAL
 
 
-class TestAlreadyAnswered:
-    REPORT = SyncReport(handled=("t-1", "t-2"), window="w")
+def test_success_of_a_recent_run() -> None:
+    before = SyncReport(last_full=RUN, window="old", problem=DOWN)
 
-    @pytest.mark.parametrize(
-        ("kind", "token", "window", "expected"),
-        [
-            (SyncKind.FULL, "t-1", "w", True),
-            (SyncKind.RECENT, "t-2", "other", True),
-            (SyncKind.FULL, "t-3", "w", False),
-            (SyncKind.FULL, "", "w", False),
-            # The settings were changed, and changed back: the token is the same as two runs ago.
-            (SyncKind.FULL, "t-1", "other", False),
-        ],
+    assert after(before, SyncKind.RECENT, window="new") == SyncReport(
+        last_full=RUN, last_recent=RUN, last_trigger=Trigger.SCHEDULED, window="old"
     )
-    def test_by_its_token(self, kind: SyncKind, token: str, window: str, *, expected: bool) -> None:
-        assert progress.already_answered(self.REPORT, kind, token, window) is expected
 
 
-class TestReading:
-    def test_that_is_whole_leaves_nothing_open(self) -> None:
-        reading = progress.Reading((), ())
+def test_success_of_a_run_by_the_clock_leaves_the_window_as_it_is() -> None:
+    assert after(SyncReport(window="old"), SyncKind.FULL, held=0).window == "old"
 
-        assert reading.complete
-        assert reading.reservation(NOW) is None
 
-    def test_that_lacks_a_provider_names_them(self) -> None:
-        reading = progress.Reading(tuple(ProviderId(f"1{n:02d}") for n in range(12)), ("And more.",))
-        told = reading.reservation(NOW)
+def test_success_takes_a_refusal_back() -> None:
+    before = progress.failed(SyncReport(), REFUSAL, refused="d1")
 
-        assert not reading.complete
-        assert told is not None
-        assert told.reason is Reason.PROVIDER_UNKNOWN
-        assert "The EMR does not show 100, 101, 102, 103, 104, 105, 106, 107, 108, 109 and 2 more." in told.message
+    report = after(before, SyncKind.RECENT)
+    assert (report.refused, report.refusal, report.problem) == ("", None, None)
 
-    def test_that_is_in_doubt_says_why(self) -> None:
-        told = progress.Reading((), ("3 appointments could not be read.", "The list may be cut short.")).reservation(
-            NOW
-        )
 
-        assert told is not None
-        assert told.reason is Reason.SYNC_INCOMPLETE
-        assert told.message.startswith("3 appointments could not be read. The list may be cut short. Nothing was")
+def test_success_with_a_reservation_tells_it() -> None:
+    doubt = problem(Reason.SYNC_INCOMPLETE, "Something may be missing.", NOW)
+
+    assert after(SyncReport(), SyncKind.FULL, reservation=doubt).problem == doubt
+
+
+def test_success_remembers_the_last_ten_requests() -> None:
+    report = SyncReport()
+    for number in range(12):
+        report = after(report, SyncKind.RECENT, token=f"t-{number}")
+
+    assert report.handled == tuple(f"t-{number}" for number in range(2, 12))
+
+
+HELD = after(SyncReport(), SyncKind.FULL, held=26, held_by="run-1")
+
+
+def test_hold_is_told_with_the_remedy() -> None:
+    assert (HELD.held, HELD.held_by) == (26, "run-1")
+    assert HELD.problem is not None
+    assert HELD.problem.reason is Reason.REMOVAL_HELD
+    assert HELD.problem.message.startswith("26 appointments are gone")
+    assert HELD.problem.message.endswith(EXPLANATIONS[Reason.REMOVAL_HELD].remedy)
+
+
+def test_hold_is_not_taken_back_by_a_recent_run() -> None:
+    report = after(HELD, SyncKind.RECENT)
+
+    assert (report.problem, report.held, report.held_by) == (HELD.problem, 26, "run-1")
+
+
+def test_hold_comes_back_after_another_trouble() -> None:
+    """Not the trouble's own problem, which is over."""
+    report = after(progress.failed(HELD, DOWN), SyncKind.RECENT)
+
+    assert report.problem == HELD.problem
+
+
+def test_hold_outlasts_a_full_run_that_could_not_tell() -> None:
+    doubt = problem(Reason.SYNC_INCOMPLETE, "Something may be missing.", NOW)
+    report = after(HELD, SyncKind.FULL, reservation=doubt, held=None, held_by="run-2")
+
+    assert (report.problem, report.held, report.held_by) == (doubt, 26, "run-1")
+
+
+def test_hold_ends_with_a_full_run_that_could() -> None:
+    report = after(HELD, SyncKind.FULL, held=0, held_by="run-2")
+
+    assert (report.problem, report.held, report.held_by) == (None, 0, "")
+
+
+def test_failure_keeps_what_was_achieved() -> None:
+    before = SyncReport(last_full=RUN, window="w", handled=("t-1",), held=3, held_by="run-1")
+
+    assert progress.failed(before, DOWN) == before.model_copy(update={"problem": DOWN})
+
+
+def test_failure_by_refusal_is_kept_through_other_troubles() -> None:
+    report = progress.failed(progress.failed(SyncReport(), REFUSAL, refused="d1"), DOWN)
+
+    assert (report.problem, report.refused, report.refusal) == (DOWN, "d1", REFUSAL)
+
+
+REFUSED = progress.failed(progress.failed(SyncReport(), REFUSAL, refused="d1"), DOWN)
+
+
+def test_refused_credentials_are_not_shown_again() -> None:
+    assert progress.refused_before(REFUSED, None, "d1") == REFUSAL
+
+
+def test_other_credentials_are() -> None:
+    assert progress.refused_before(REFUSED, None, "d2") is None
+    assert progress.refused_before(SyncReport(), None, "d1") is None
+
+
+def test_refused_credentials_are_shown_when_a_check_has_accepted_them_since() -> None:
+    assert progress.refused_before(REFUSED, check(), "d1") is None
+
+
+@pytest.mark.parametrize(
+    "last", [check(at=NOW), check(at=NOW - timedelta(days=1)), check(access=REFUSAL), check(access=DOWN)]
+)
+def test_refused_credentials_are_not_shown_after_an_older_check_or_one_that_failed(last: CheckReport) -> None:
+    assert progress.refused_before(REFUSED, last, "d1") == REFUSAL
+
+
+ANSWERED = SyncReport(handled=("t-1", "t-2"), window="w")
+
+
+@pytest.mark.parametrize(
+    ("kind", "token", "window", "expected"),
+    [
+        (SyncKind.FULL, "t-1", "w", True),
+        (SyncKind.RECENT, "t-2", "other", True),
+        (SyncKind.FULL, "t-3", "w", False),
+        (SyncKind.FULL, "", "w", False),
+        # The settings were changed, and changed back: the token is the same as two runs ago.
+        (SyncKind.FULL, "t-1", "other", False),
+    ],
+)
+def test_request_is_known_by_its_token(kind: SyncKind, token: str, window: str, *, expected: bool) -> None:
+    assert progress.already_answered(ANSWERED, kind, token, window) is expected
+
+
+def test_reading_that_is_whole_leaves_nothing_open() -> None:
+    reading = progress.Reading((), ())
+
+    assert reading.complete
+    assert reading.reservation(NOW) is None
+
+
+def test_reading_that_lacks_a_provider_names_them() -> None:
+    reading = progress.Reading(tuple(ProviderId(f"1{n:02d}") for n in range(12)), ("And more.",))
+    told = reading.reservation(NOW)
+
+    assert not reading.complete
+    assert told is not None
+    assert told.reason is Reason.PROVIDER_UNKNOWN
+    assert "The EMR does not show 100, 101, 102, 103, 104, 105, 106, 107, 108, 109 and 2 more." in told.message
+
+
+def test_reading_that_is_in_doubt_says_why() -> None:
+    told = progress.Reading((), ("3 appointments could not be read.", "The list may be cut short.")).reservation(NOW)
+
+    assert told is not None
+    assert told.reason is Reason.SYNC_INCOMPLETE
+    assert told.message.startswith("3 appointments could not be read. The list may be cut short. Nothing was")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +216,7 @@ def test_nobody_to_read_is_explained(chosen: Selection, reason: Reason, words: s
 
 def test_report_survives_the_database() -> None:
     """JSON and back, in the form that the operator reads."""
-    report = after(progress.failed(TestHolding.HELD, REFUSAL, refused="d1"), SyncKind.RECENT, token="t-1")
+    report = after(progress.failed(HELD, REFUSAL, refused="d1"), SyncKind.RECENT, token="t-1")
     report = progress.sealed_with(progress.failed(report, REFUSAL, refused="d1"), "f1/1")
 
     assert SyncReport.model_validate(report.model_dump(mode="json", by_alias=True)) == report
