@@ -26,7 +26,7 @@ from ocean_api.settings import DatabaseAccess, SiteSettings, VaultAccess
 from ocean_dev.certificates import Authority
 from ocean_emr.jobs import check
 from ocean_emr.ocean.crypto import SharedEncryptionKey
-from ocean_emr.sync import main as sync
+from ocean_emr.sync import program
 from ocean_emr.testing.ocean_sim import OceanSim, SimSite
 from ocean_emr.testing.oscar_sim import OscarSim, SimAppointment, SimClinic, SimPatient, SimProvider
 
@@ -181,8 +181,8 @@ class Clinic:
 
     async def sync(self, kind: str = "full", *arguments: str) -> int:
         """Run `ocean-sync` within this process, at a person's request if nothing is said. Returns its status."""
-        order = sync.parse([kind, *(arguments or ("--trigger", "Requested"))])
-        return await sync.run(order, process.places_in(self.folder))
+        order = program.parse([kind, *(arguments or ("--trigger", "Requested"))])
+        return await program.run(order, process.places_in(self.folder))
 
     async def check(self, token: str = "token-1") -> int:  # noqa: S107 - names a request
         """Run `ocean-check` within this process. Returns its exit status."""

@@ -11,8 +11,7 @@ from ocean_emr.jobs import check
 from ocean_emr.jobs.check import listed, refused_before
 from ocean_emr.problems import problem
 from ocean_emr.records import Provider, ProviderId
-from ocean_emr.sync import main as sync
-from ocean_emr.sync import progress
+from ocean_emr.sync import program, progress
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -83,16 +82,16 @@ def test_five_hundred_ordinary_providers_are_all_listed() -> None:
 
 def test_command_lines() -> None:
     assert check.parse(["--token", "t1"]) == "t1"
-    order = sync.parse(["full"])
+    order = program.parse(["full"])
     assert (order.kind, order.trigger, order.token, order.window) == (SyncKind.FULL, Trigger.SCHEDULED, "", "")
-    order = sync.parse(["recent", "--trigger", "Requested", "--token", "t", "--window", "w"])
+    order = program.parse(["recent", "--trigger", "Requested", "--token", "t", "--window", "w"])
     assert (order.kind, order.trigger, order.token, order.window) == (SyncKind.RECENT, Trigger.REQUESTED, "t", "w")
 
 
 @pytest.mark.parametrize("wrong", [[], ["daily"], ["full", "--trigger", "requested"], ["full", "more"]])
 def test_wrong_command_line_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        sync.parse(wrong)
+        program.parse(wrong)
 
     assert caught.value.code == 2
     assert "usage: ocean-sync" in capsys.readouterr().err
