@@ -61,9 +61,9 @@ def check_token(site: Site, facts: Facts) -> str:
     if spec is None or facts.key is None:
         return ""
     stopped = facts.sync.problem if facts.sync else None
-    refusal = stopped.at if stopped and stopped.reason in ACCESS_REASONS else ""
     again = site.requests.get(names.REAUTHORIZE_REQUEST, "")
-    return token(spec.site_number, spec.ocean, spec.emr, facts.key.version, facts.key.fingerprint, again, refusal)
+    settings = token(spec.site_number, spec.ocean, spec.emr, facts.key.version, facts.key.fingerprint, again)
+    return f"{settings}-{token(stopped.at)}" if stopped and stopped.reason in ACCESS_REASONS else settings
 
 
 def window_token(site: Site, facts: Facts) -> str:
@@ -75,8 +75,12 @@ def window_token(site: Site, facts: Facts) -> str:
 
 
 def check_is_current(site: Site, facts: Facts) -> bool:
-    """Whether the last check looked at the settings as they are now."""
-    return facts.check is not None and facts.check.token == check_token(site, facts)
+    """Whether the last check looked at the settings as they are now.
+
+    One that answered a refusal stays good when a synchronisation has succeeded since and the refusal is forgotten.
+    """
+    wanted = check_token(site, facts)
+    return facts.check is not None and wanted in {facts.check.token, facts.check.token.partition("-")[0]}
 
 
 def refused(site: Site, facts: Facts) -> Problem | None:
