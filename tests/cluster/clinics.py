@@ -201,12 +201,17 @@ class Landscape:
         """Whether its CronJobs are suspended: one value when both agree, none when it has none."""
         return {b["spec"]["suspend"] for (kind, _), b in self.children(clinic).items() if kind == "CronJob"}
 
+    def events(self, clinic: Clinic) -> list[Manifest]:
+        """What was told as events about its OceanSite."""
+        found = self.api.list("Event", clinic.namespace)
+        return [e for e in found if (e["regarding"]["kind"], e["regarding"]["name"]) == (names.KIND, clinic.name)]
+
     # What its pods do
 
     def report(self, clinic: Clinic, process: Process, document: CheckReport | SyncReport) -> None:
         """Write a row of `site_state` the way the clinic's pod does: under a login of its own from Vault."""
         document_json = document.model_dump(mode="json", by_alias=True)
-        with self._as_pod(clinic) as pod:
+        with self.as_pod(clinic) as pod:
             pod.execute(
                 "insert into ocean.site_state (site, process, state) values (%s, %s, %s)"
                 " on conflict (site, process) do update set state = excluded.state",
@@ -254,7 +259,8 @@ class Landscape:
         self.await_summary(clinic, "SiteReady")
 
     @contextmanager
-    def _as_pod(self, clinic: Clinic) -> Iterator[psycopg.Connection]:
+    def as_pod(self, clinic: Clinic) -> Iterator[psycopg.Connection]:
+        """A connection under a login of the clinic's own pods, from Vault."""
         jwt = self.installation.token(clinic.namespace, names.service_account(clinic.name))
         bao = Bao(self.installation.bao).log_in(names.VAULT_SITE_ROLE, jwt)
         login = bao.get("GET", f"database/creds/{names.vault_database_role(clinic.namespace, clinic.name)}")["data"]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import random
 import time
 from datetime import UTC, datetime
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
 from cluster.clinics import NO_EMR, Clinic, Landscape, key_secret, site_body
-from cluster.kubernetes_api import Manifest, owned
+from cluster.kubernetes_api import KubernetesApi, Manifest, owned
 from cluster.operators import OperatorProcess, until
 from ocean_api import names
 from ocean_api.reasons import Reason
@@ -181,3 +184,29 @@ def test_all_deleted_and_made_again_at_once_have_everything(running: Landscape, 
         running.api.create(site_body(clinic, body["spec"]["siteNumber"]))
 
     until(lambda: not not_as_desired(running, namespace, clinics), "all are as desired again")
+
+
+def test_it_begins_although_people_never_stop_editing(landscape: Landscape, namespace: str) -> None:
+    """What exists has to be known first; what changes meanwhile must not put that off for ever."""
+    landscape.rest()
+    busy, new = Clinic(namespace, "busy"), Clinic(namespace, "new")
+    landscape.apply(busy)
+    landscape.apply(new)
+    done = Event()
+
+    def edit() -> None:
+        with contextlib.closing(KubernetesApi(landscape.plane)) as api:
+            for turn in itertools.count():
+                if done.is_set():
+                    return
+                annotations = {"example.org/turn": str(turn)}
+                api.edit(names.KIND, busy.namespace, busy.name, {"metadata": {"annotations": annotations}})
+
+    editor = Thread(target=edit)
+    editor.start()
+    try:
+        landscape.lead()
+        landscape.await_complete(new)
+    finally:
+        done.set()
+        editor.join()

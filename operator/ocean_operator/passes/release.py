@@ -39,6 +39,9 @@ async def release(site: Site, runtime: Runtime) -> float | None:
             raise
         await _record_force(site, runtime, forced, error)
     await _drop_finalizer(site, runtime)
+    # Now, not at its event: another pass before that would do and record it all once more.
+    for other in runtime.observed.lost_site(site.key, site.uid, site.resource_version):
+        runtime.sites.add(other)
     runtime.forget(site.key)
     return None
 
