@@ -30,6 +30,7 @@ RUN_ANNOTATION: Final = f"{GROUP}/run"
 SYNC_RECENT_REQUEST: Final = f"{GROUP}/sync-recent"
 SYNC_FULL_REQUEST: Final = f"{GROUP}/sync-full"
 REAUTHORIZE_REQUEST: Final = f"{GROUP}/reauthorize"
+RETRY_HELD_REQUEST: Final = f"{GROUP}/retry-held"
 
 KEY_INTAKE_LABEL: Final = f"{GROUP}/key-intake"
 """On a one-shot Secret that hands a key over, with the value `true`; without it the operator touches no Secret."""
@@ -60,6 +61,8 @@ VAULT_SITE_ROLE: Final = "ocean-site"
 VAULT_OPERATOR_ROLE: Final = "ocean-operator"
 VAULT_OPERATOR_DATABASE_ROLE: Final = "ocean-operator"
 VAULT_MIGRATE_ROLE: Final = "ocean-migrate"
+VAULT_GATEWAY_ROLE: Final = "ocean-gateway"
+VAULT_GATEWAY_DATABASE_ROLE: Final = "ocean-gateway"
 VAULT_DATABASE_CONNECTION: Final = "ocean"
 SEK_FIELD: Final = "sek"
 
@@ -104,3 +107,8 @@ def vault_database_role(namespace: str, name: str) -> str:
 def postgres_role(namespace: str, name: str) -> str:
     """The site's group role in PostgreSQL: an identifier of 25 characters, well under the limit of 63 bytes."""
     return "site_" + hashlib.sha256(site_id(namespace, name).encode()).hexdigest()[:20]
+
+
+def message_channel(namespace: str, name: str) -> str:
+    """NOTIFY channel of the site's worker: an empty hint that a message came. Names no clinic to whoever listens."""
+    return postgres_role(namespace, name).replace("site_", "message_", 1)

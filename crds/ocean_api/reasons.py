@@ -84,6 +84,24 @@ class Reason(StrEnum):
     PROVIDER_UNKNOWN = "ProviderUnknown"
     INTERNAL_ERROR = "InternalError"
 
+    # Messages.
+    QUEUE_EMPTY = "QueueEmpty"
+    QUEUE_WAITING = "QueueWaiting"
+    MESSAGES_HELD = "MessagesHeld"
+    MESSAGES_OFF = "MessagesOff"
+    WORKER_UNAVAILABLE = "WorkerUnavailable"
+    EMR_OUTCOME_UNKNOWN = "EmrOutcomeUnknown"
+    EMR_WRITE_REFUSED = "EmrWriteRefused"
+    EMR_CONFLICT = "EmrConflict"
+    PATIENT_NOT_FOUND = "PatientNotFound"
+    PATIENT_AMBIGUOUS = "PatientAmbiguous"
+    PATIENT_MISMATCH = "PatientMismatch"
+    NO_APPOINTMENT_NEAR = "NoAppointmentNear"
+    WALK_INS_OFF = "WalkInsOff"
+    MESSAGE_UNREADABLE = "MessageUnreadable"
+    MESSAGE_GONE = "MessageGone"
+    MESSAGE_DISMISSED = "MessageDismissed"
+
     # Deletion.
     RELEASE_BLOCKED = "ReleaseBlocked"
     FORCE_RELEASED = "ForceReleased"
@@ -300,6 +318,67 @@ EXPLANATIONS: Final[dict[Reason, Explanation]] = {
     Reason.INTERNAL_ERROR: Explanation(
         "The product failed in a way it does not know.",
         "It is tried again by itself. If it stays, report it with the log.",
+    ),
+    Reason.QUEUE_EMPTY: Explanation("Every message has reached the EMR.", ""),
+    Reason.QUEUE_WAITING: Explanation(
+        "Messages have been waiting for more than a few minutes; the message says for what.",
+        "See that the EMR runs and takes the credentials. They are delivered by themselves, in order.",
+    ),
+    Reason.MESSAGES_HELD: Explanation(
+        "Messages could not be delivered and wait for a person.",
+        "Look at them with `oceanctl messages list`, mend the cause, then retry or dismiss them "
+        "(docs/how-to/held-messages.md).",
+    ),
+    Reason.MESSAGES_OFF: Explanation(
+        "The Secret with Ocean's credentials has no `webhookKey`, so no message is received for this clinic.",
+        "To receive messages, add `webhookKey` and enter the gateway's address at Ocean (docs/how-to/receive-messages.md).",
+    ),
+    Reason.WORKER_UNAVAILABLE: Explanation(
+        "The clinic's worker does not run, so its messages wait.",
+        "See why its pod does not start: `kubectl describe pod`. Messages are kept meanwhile.",
+    ),
+    Reason.EMR_OUTCOME_UNKNOWN: Explanation(
+        "Something was sent to the EMR, its answer was lost, and the EMR cannot be searched for it.",
+        "Look into the patient's chart: if it is there, dismiss the message with that as the reason; if not, retry it.",
+    ),
+    Reason.EMR_WRITE_REFUSED: Explanation(
+        "The EMR does not take this message, and takes others.",
+        "Read the message's own words, mend the cause at the EMR or at Ocean, then retry it.",
+    ),
+    Reason.EMR_CONFLICT: Explanation(
+        "What the message rests on has changed at the EMR, for instance a cancelled appointment.",
+        "Look into the chart and decide; then retry or dismiss the message.",
+    ),
+    Reason.PATIENT_NOT_FOUND: Explanation(
+        "The EMR has no chart for this patient.",
+        "Create or correct the chart, then retry the message.",
+    ),
+    Reason.PATIENT_AMBIGUOUS: Explanation(
+        "Several charts of the EMR fit this patient.", "Merge the charts, then retry the message."
+    ),
+    Reason.PATIENT_MISMATCH: Explanation(
+        "The chart that Ocean names, or that has the health number, belongs to somebody with another birth date or "
+        "health number. Nothing was written.",
+        "Compare the patient at Ocean with the chart, correct the wrong one, then retry the message.",
+    ),
+    Reason.NO_APPOINTMENT_NEAR: Explanation(
+        "A patient checked in, and has no appointment within the clinic's hours for arrivals.",
+        "Mark the arrival by hand, then dismiss the message.",
+    ),
+    Reason.WALK_INS_OFF: Explanation(
+        "A walk-in came although the clinic takes none, or takes no new patients.",
+        "Book by hand and dismiss the message, or change `spec.messages.walkIns` and retry it.",
+    ),
+    Reason.MESSAGE_UNREADABLE: Explanation(
+        "What Ocean gave for this message is not in a form we know, or lacks something that is needed.",
+        "Look at the patient in Ocean's portal; then dismiss the message, and report its kind.",
+    ),
+    Reason.MESSAGE_GONE: Explanation(
+        "Ocean has nothing (any more) under the reference that this message names.",
+        "See in Ocean's portal whether the note was deleted; then dismiss the message.",
+    ),
+    Reason.MESSAGE_DISMISSED: Explanation(
+        "A person dismissed the message, with a reason that is in the audit log.", ""
     ),
     Reason.RELEASE_BLOCKED: Explanation(
         "The site is being deleted, and Vault or the database could not be asked to let it go.",

@@ -19,6 +19,7 @@ class Process(StrEnum):
 
     CHECK = "check"
     SYNC = "sync"
+    WORKER = "worker"
 
 
 class Trigger(StrEnum):
@@ -150,3 +151,19 @@ class CheckReport(ApiModel):
     """How the EMR's interface presented itself, for instance `OSCAR open-o-2026`."""
     verified: bool = True
     """False when the adapter rests on a profile of our own instead of a vendor's document."""
+
+
+class WorkerReport(ApiModel):
+    """Row `worker`: whether messages can be delivered. Written by `ocean-worker` when it changes.
+
+    How many wait or are held is not in here: the operator counts the queue itself, also while no worker runs.
+    """
+
+    problem: Problem | None = None
+    """Why deliveries are paused for the whole clinic; none while they go on."""
+    refused: str = ""
+    """Keyed digest of the credentials that were refused, and of where; while they stay so, nobody is called."""
+    refusal: Problem | None = None
+    """How they were refused."""
+    retried: str = ""
+    """The last `retry-held` token whose messages went back into the queue."""

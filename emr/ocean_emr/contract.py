@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
+from datetime import date, datetime
 from typing import Protocol, Self
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from ocean_emr.records import AppointmentPage, Operation, Patient, PatientId, Provider, ProviderId
+from ocean_emr.records import Appointment, AppointmentPage, Operation, Patient, PatientId, Provider, ProviderId
+from ocean_emr.writes import PatientQuery, ProbeResult, Write, WriteOutcome
 
 
 class Basis(StrEnum):
@@ -33,6 +35,11 @@ class Capability:
     basis: Basis
     source: str
     """The page, guide or source file to read again when the vendor changes something."""
+    probe_lag_seconds: float | None = None
+    """Of a write: how long after it was sent a search may still miss it. None: the EMR cannot be searched for it, so an
+    unknown outcome is for a person."""
+    most_bytes: int | None = None
+    """Of a write with content: how much the EMR takes. None: no bound is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ class ConnectionReport:
 
 
 class EmrAdapter(Protocol):
-    """One clinic's EMR, read side. Every method raises `EmrError` as errors.py says, and no other error of its own.
+    """One clinic's EMR. Every method raises `EmrError` as errors.py says, and no other error of its own.
 
     Use it as an async context manager: it holds connections. One task uses it at a time.
     """
@@ -116,6 +123,51 @@ class EmrAdapter(Protocol):
             EmrNotFoundError: The EMR has no such patient, or shows none to this login.
             EmrRecordError: This one chart cannot be read; the next may be.
         """
+        ...
+
+    async def list_patient_appointments(
+        self, patient_id: PatientId, start: datetime, end: datetime, zone: ZoneInfo
+    ) -> tuple[Appointment, ...]:
+        """The patient's appointments that begin from `start` up to and including `end`, whoever the provider is.
+
+        By time of beginning, cancelled ones included. The answer is whole, or an error is raised.
+
+        Args:
+            patient_id: Whose.
+            start: Aware.
+            end: Aware; inclusive.
+            zone: Where the clinic is.
+        """
+        ...
+
+    async def find_patients(self, query: PatientQuery) -> tuple[Patient, ...]:
+        """Every chart that fits all that `query` says, active or not; empty when there is none.
+
+        What the EMR's search matches loosely is filtered exactly: health numbers by their digits and, where both sides
+        have one, the province; surnames without regard to case and accents. The answer is whole, or an error is raised.
+        """
+        ...
+
+    async def write(self, write: Write, key: UUID) -> WriteOutcome:
+        """Carry out `write` once, and prove it by reading back where the EMR can be read back.
+
+        It is never repeated in here. Before an EMR that keeps what comes twice, it looks for `key` first.
+
+        Args:
+            write: What to write. Its operation must be among the capabilities.
+            key: Names this write for ever; the same on every attempt.
+
+        Raises:
+            EmrUnavailableError: Nothing was written; try again later.
+            EmrOutcomeUnknownError: It may have been written: `probe` after the lag, before any other attempt.
+            EmrWriteRefusedError: The EMR takes everything else, and not this.
+            EmrConflictError: What the write rests on has changed at the EMR.
+            EmrAccessError: As for reads.
+        """
+        ...
+
+    async def probe(self, write: Write, key: UUID) -> ProbeResult:
+        """Whether an earlier `write` with this `key` is in the EMR. Changes nothing."""
         ...
 
     async def __aenter__(self) -> Self: ...

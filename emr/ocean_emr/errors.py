@@ -9,10 +9,13 @@ EmrError
 ├── EmrAccessError             end this run; a person must act
 │   ├── EmrAuthRefusedError      no further call with this credential: it could lock the account
 │   └── EmrPermissionDeniedError the login holds; the next run may look again
+├── EmrOutcomeUnknownError     a write may have happened: probe before any other attempt
 ├── EmrAnswerError             end this run, remove nothing: the EMR or our adapter changed
 ├── EmrNotSupportedError       do not ask: `capabilities()` said so
 └── EmrRecordError             set this record aside, go on with the next
-    └── EmrNotFoundError         it is not in the EMR (any more)
+    ├── EmrNotFoundError         it is not in the EMR (any more)
+    ├── EmrWriteRefusedError     the EMR takes others and not this one; a person must act
+    └── EmrConflictError         what the write rests on has changed at the EMR; a person must look
 
 Short trouble never gets here: `transport.py` has already repeated what a repetition can mend.
 """
@@ -151,3 +154,21 @@ class EmrRecordError(EmrError):
 
 class EmrNotFoundError(EmrRecordError):
     """There is no such record, or none that this login may see."""
+
+
+class EmrOutcomeUnknownError(EmrError):
+    """A write was sent, and whether the EMR carried it out is not known."""
+
+    reason = Reason.EMR_OUTCOME_UNKNOWN
+
+
+class EmrWriteRefusedError(EmrRecordError):
+    """The EMR does not take this write, and sending it again would change nothing."""
+
+    reason = Reason.EMR_WRITE_REFUSED
+
+
+class EmrConflictError(EmrRecordError):
+    """Somebody changed what the write rests on, for instance cancelled the appointment."""
+
+    reason = Reason.EMR_CONFLICT

@@ -23,6 +23,14 @@ class Operation(StrEnum):
     LIST_PROVIDERS = "list providers"
     LIST_APPOINTMENTS = "list appointments"
     GET_PATIENT = "get patient"
+    LIST_PATIENT_APPOINTMENTS = "list a patient's appointments"
+    FIND_PATIENTS = "find patients"
+    CREATE_PATIENT = "create patient"
+    CREATE_APPOINTMENT = "create appointment"
+    MARK_ARRIVED = "mark arrived"
+    WRITE_NOTE = "write note"
+    UPLOAD_DOCUMENT = "upload document"
+    UPDATE_DEMOGRAPHICS = "update demographics"
 
 
 class AppointmentStatus(StrEnum):

@@ -86,7 +86,8 @@ class OceanAccess(ApiModel):
 
     credentials_secret: SecretName
     """Secret in this namespace with `siteKey` and `siteCredential`, or with `clientId` and `clientSecret`
-    (Ocean: Admin, Manage Credentials)."""
+    (Ocean: Admin, Manage Credentials). To receive messages, with `webhookKey` as well: at least 24 characters, the same
+    that stands in the webhook's address at Ocean."""
 
 
 class OscarProSpec(ApiModel):
@@ -230,6 +231,83 @@ class ScheduleSpec(ApiModel):
         return self
 
 
+class SlotPolicy(StrEnum):
+    """When a walk-in is booked."""
+
+    NOW = "Now"
+    NEXT_FREE = "NextFree"
+
+
+class WalkInsSpec(ApiModel):
+    """What happens when somebody without an appointment checks in at the kiosk.
+
+    Ocean's own walk-in settings are not published; these are ours.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "!self.enabled || has(self.providerId)",
+                "messages.walkIns: give providerId, in whose schedule walk-ins are booked, or set enabled to false",
+            )
+        )
+    )
+
+    enabled: bool = False
+    """Whether walk-ins are booked. False: their messages are held and reception is told."""
+
+    provider_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """The EMR's id of the provider in whose schedule walk-ins are booked."""
+
+    duration_minutes: Annotated[int, Field(ge=5, le=240)] = 15
+    """Length of the appointment."""
+
+    appointment_type: Annotated[str, Field(max_length=64)] = ""
+    """The EMR's own code of the appointment type; empty for none."""
+
+    reason: Annotated[str, Field(max_length=80)] = "Walk-in"
+    """Reason of the appointment, when the patient gave none."""
+
+    location: Annotated[str, Field(max_length=64)] = ""
+    """The EMR's own name of the place; empty for none."""
+
+    allow_new_patients: bool = False
+    """Whether a chart is created for somebody the EMR does not know. False: the message is held."""
+
+    slot_policy: SlotPolicy = SlotPolicy.NOW
+    """`Now`: at the minute of check-in, whatever else is booked. `NextFree`: at the next time today at which the
+    provider has nothing booked."""
+
+    @model_validator(mode="after")
+    def _somebody_s_schedule(self) -> Self:
+        if self.enabled and self.provider_id is None:
+            raise ValueError("give providerId, in whose schedule walk-ins are booked, or set enabled to false")
+        return self
+
+
+class MessagesSpec(ApiModel):
+    """What becomes of Ocean's messages in the EMR."""
+
+    combine_notes: bool = False
+    """True: the progress notes of one sitting become one note, written when the sitting is over. False: each form's
+    note is written at once."""
+
+    sitting_timeout_minutes: Annotated[int, Field(ge=1, le=240)] = 30
+    """With `combineNotes`: a sitting is over when nothing has come from the patient for so long, if Ocean has not said
+    so before."""
+
+    arrived_within_hours: Annotated[int, Field(ge=0, le=24)] = 2
+    """At check-in, all the patient's appointments that begin within so many hours are marked as arrived; 0 marks
+    none. The default is ours: Ocean's is not published."""
+
+    import_attachments: bool = False
+    """Whether web-form submissions, files that patients send, and eReferral and eConsult records are put into the
+    chart as PDF."""
+
+    walk_ins: WalkInsSpec = WalkInsSpec()
+    """What happens when somebody without an appointment checks in."""
+
+
 class OceanSiteSpec(ApiModel):
     """What the clinic wants. The operator never writes here."""
 
@@ -276,6 +354,9 @@ class OceanSiteSpec(ApiModel):
 
     schedule: ScheduleSpec = ScheduleSpec()
     """Which part of the EMR's schedule goes to Ocean."""
+
+    messages: MessagesSpec = MessagesSpec()
+    """What becomes of Ocean's messages in the EMR."""
 
     enabled: bool | None = None
     """Whether Cloud Connect serves this clinic. Left out: yes for a clinic with an EMR, no for `emr.type: None`,
