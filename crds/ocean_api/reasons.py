@@ -331,7 +331,8 @@ EXPLANATIONS: Final[dict[Reason, Explanation]] = {
     ),
     Reason.MESSAGES_OFF: Explanation(
         "The Secret with Ocean's credentials has no `webhookKey`, so no message is received for this clinic.",
-        "To receive messages, add `webhookKey` and enter the gateway's address at Ocean (docs/how-to/receive-messages.md).",
+        "To receive messages, add `webhookKey` and enter the gateway's address at Ocean "
+        "(docs/how-to/receive-messages.md).",
     ),
     Reason.WORKER_UNAVAILABLE: Explanation(
         "The clinic's worker does not run, so its messages wait.",

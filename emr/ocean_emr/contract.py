@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Protocol, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
