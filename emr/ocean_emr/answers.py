@@ -6,11 +6,11 @@ Nothing an EMR answered gets into an error: a body may quote a patient, and a pa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final, Literal
 
 import httpx
 import orjson
@@ -19,15 +19,31 @@ from ocean_emr.errors import (
     EmrAnswerError,
     EmrAuthRefusedError,
     EmrBlockedError,
+    EmrConflictError,
     EmrError,
     EmrNotFoundError,
+    EmrOutcomeUnknownError,
     EmrPermissionDeniedError,
     EmrRateLimitedError,
     EmrUnavailableError,
+    EmrWriteRefusedError,
 )
 from ocean_emr.records import Operation
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_NOT_FOR_ITS_CONTENT: Final = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.NOT_ACCEPTABLE,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
+"""Refusals that any other write would meet as well."""
+_WITHOUT_BEING_DONE: Final = frozenset({HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT})
+"""Redirections that say by definition that nothing was done. Source: RFC 9110, 15.4.8 and 15.4.9."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,6 +60,38 @@ class Read:
     """Whether the address names one record: then 204, 404, 410 and `null` mean that the EMR does not have it.
     Otherwise they mean that the address is wrong."""
     accept: str = "application/json"
+
+    @property
+    def method(self) -> str:
+        """GET or POST."""
+        return "GET" if self.json is None and self.form is None else "POST"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """None of its own."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Send:
+    """One write to the EMR, sent once. Has no repr: its path may name a patient."""
+
+    op: Operation
+    path: str
+    """Below the base address."""
+    method: Literal["POST", "PUT"] = "POST"
+    params: Sequence[tuple[str, str]] = ()
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Such as If-Match, or another Content-Type than JSON's plain one."""
+    record: bool = False
+    """Whether the address names one record: then 404 and 410 mean that the EMR does not have it.
+    Otherwise they mean that the address is wrong."""
+    accept: str = "application/json"
+
+
+Asked = Read | Send
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,11 +115,16 @@ class Answer:
         return self.body.decode("utf-8", errors="replace")
 
 
-def problem(answer: Answer, read: Read) -> EmrError | None:
-    """What the status means where the EMR keeps to HTTP; None for 2xx."""
+def problem(answer: Answer, asked: Asked) -> EmrError | None:
+    """What the status means where the EMR keeps to HTTP; None for 2xx, unless it answers a write with a web page."""
+    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        page = isinstance(asked, Send) and answer.markup == "HTML"
+        return unreadable_outcome(answer, asked) if page else None
+    return _read_problem(answer, asked) if isinstance(asked, Read) else _write_problem(answer, asked)
+
+
+def _read_problem(answer: Answer, read: Read) -> EmrError:
     status = answer.status
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return None
     if status < HTTPStatus.BAD_REQUEST:
         what = "the EMR redirects to another address; it was not followed"
         return EmrAnswerError(what, op=read.op, http_status=status)
@@ -82,31 +135,57 @@ def problem(answer: Answer, read: Read) -> EmrError | None:
     return _refusal(answer, read)
 
 
-def nothing(answer: Answer, read: Read) -> EmrError:
+def _write_problem(answer: Answer, send: Send) -> EmrError:
+    """Nothing was written only where the status says so by its definition."""
+    op, status = send.op, answer.status
+    if status in _WITHOUT_BEING_DONE:
+        return EmrAnswerError("the EMR redirects to another address; it was not followed", op=op, http_status=status)
+    if (
+        status < HTTPStatus.BAD_REQUEST
+        or status == HTTPStatus.REQUEST_TIMEOUT
+        or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    ):
+        return EmrOutcomeUnknownError("the EMR failed while it was given something", op=op, http_status=status)
+    if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+        return nothing(answer, send)
+    if status in {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}:
+        return EmrConflictError("the EMR's record has changed since it was read", op=op, http_status=status)
+    if status not in _NOT_FOR_ITS_CONTENT:
+        return EmrWriteRefusedError("the EMR does not take it", op=op, http_status=status)
+    return _refusal(answer, send)
+
+
+def nothing(answer: Answer, asked: Asked) -> EmrError:
     """What it means that nothing is there."""
-    if read.record:
-        return EmrNotFoundError("the EMR has no such record", op=read.op, http_status=answer.status)
+    if asked.record:
+        return EmrNotFoundError("the EMR has no such record", op=asked.op, http_status=answer.status)
     what = "the EMR has nothing at this address of its interface"
-    return EmrAnswerError(what, op=read.op, http_status=answer.status)
+    return EmrAnswerError(what, op=asked.op, http_status=answer.status)
 
 
-def json_value(answer: Answer, read: Read) -> Any:
+def unreadable_outcome(answer: Answer, asked: Asked) -> EmrOutcomeUnknownError:
+    """What it means that an EMR took a write and its answer tells nothing."""
+    what = "the EMR's answer does not say whether it was carried out"
+    return EmrOutcomeUnknownError(what, op=asked.op, http_status=answer.status)
+
+
+def json_value(answer: Answer, asked: Asked) -> Any:
     """The JSON value in the body, never None.
 
     Raises:
-        EmrNotFoundError: The body is empty or `null`, and `read.record`.
+        EmrNotFoundError: The body is empty or `null`, and `asked.record`.
         EmrAnswerError: The body is not JSON, whatever its label says.
     """
     if answer.markup:
         what = f"the EMR answered {answer.markup} where JSON was due"
-        raise EmrAnswerError(what, op=read.op, http_status=answer.status)
+        raise EmrAnswerError(what, op=asked.op, http_status=answer.status)
     try:
         value = orjson.loads(answer.body.removeprefix(_BYTE_ORDER_MARK).strip() or b"null")
     except orjson.JSONDecodeError:
         what = "the EMR answered something that is not JSON, or JSON cut short"
-        raise EmrAnswerError(what, op=read.op, http_status=answer.status) from None
+        raise EmrAnswerError(what, op=asked.op, http_status=answer.status) from None
     if value is None:
-        raise nothing(answer, read)
+        raise nothing(answer, asked)
     return value
 
 
@@ -134,8 +213,8 @@ def _server_failure(answer: Answer, read: Read) -> EmrError:
     )
 
 
-def _refusal(answer: Answer, read: Read) -> EmrError:
-    op, status = read.op, answer.status
+def _refusal(answer: Answer, asked: Asked) -> EmrError:
+    op, status = asked.op, answer.status
     if status == HTTPStatus.UNAUTHORIZED:
         return EmrAuthRefusedError("the EMR refused the login", op=op, http_status=status)
     if status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -10,7 +10,7 @@ import anyio
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
-from ocean_emr.answers import Answer, Read
+from ocean_emr.answers import Answer, Asked, Read
 from ocean_emr.errors import EmrAnswerError, EmrAuthRefusedError, EmrError
 from ocean_emr.records import Operation
 from ocean_emr.transport import Transport
@@ -103,9 +103,9 @@ class ClientCredentials:
         self._good_until = time.monotonic() + max(0.0, answer.expires_in - _RENEW_EARLY_SECONDS)
 
 
-def token_faults(answer: Answer, read: Read) -> EmrError | None:
+def token_faults(answer: Answer, asked: Asked) -> EmrError | None:
     """How a token endpoint refuses: 400 or 401 with an error code."""
     if answer.status not in {httpx.codes.BAD_REQUEST, httpx.codes.UNAUTHORIZED} or answer.markup:
         return None
     code = next((code for code in _TOKEN_ERRORS if f'"{code}"' in answer.text()), "no code it names")
-    return EmrAuthRefusedError(f"the token endpoint refused the client: {code}", op=read.op, http_status=answer.status)
+    return EmrAuthRefusedError(f"the token endpoint refused the client: {code}", op=asked.op, http_status=answer.status)

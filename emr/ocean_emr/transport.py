@@ -1,6 +1,7 @@
 """HTTP to one EMR, once for all adapters: limits, TLS, repeated reads, and every failure as an `EmrError`.
 
-There is only `read` here: repeating is safe for reads alone. A read may be a POST, since some EMRs search that way.
+`read` repeats, since repeating a question does no harm; a read may be a POST, since some EMRs search that way. `write`
+never does: whether something came of what failed is the caller's to find out.
 Nothing an EMR answered, and no address with its query, gets into an error or a log.
 """
 
@@ -20,12 +21,13 @@ import httpx
 import orjson
 import stamina
 
-from ocean_emr.answers import Answer, Read, http_moment, json_value, problem
+from ocean_emr.answers import Answer, Asked, Read, Send, http_moment, json_value, problem, unreadable_outcome
 from ocean_emr.errors import (
     EmrAnswerError,
     EmrAuthRefusedError,
     EmrClockSkewError,
     EmrError,
+    EmrOutcomeUnknownError,
     EmrTlsError,
     EmrUnavailableError,
 )
@@ -43,7 +45,7 @@ _Error = TypeVar("_Error", bound=BaseException)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long and how much, for one read and its repetitions."""
+    """How long and how much, for one read and its repetitions, or for one write."""
 
     connect_seconds: float = 10.0
     silence_seconds: float = 30.0
@@ -90,10 +92,10 @@ class NoAuth:
         return False
 
 
-Faults = Callable[[Answer, Read], EmrError | None]
+Faults = Callable[[Answer, Asked], EmrError | None]
 
 
-def no_faults(_answer: Answer, _read: Read) -> EmrError | None:
+def no_faults(_answer: Answer, _asked: Asked) -> EmrError | None:
     """For EMRs whose status codes mean what they say."""
     return None
 
@@ -101,8 +103,8 @@ def no_faults(_answer: Answer, _read: Read) -> EmrError | None:
 class Transport:
     """The way to one EMR, for one clinic. An async context manager.
 
-    A credential that was refused, and refused again when freshly signed, is not used any more: every later `read`
-    raises the refusal without asking the EMR, so no account gets locked.
+    A credential that was refused, and refused again when freshly signed, is not used any more: every later
+    call raises the refusal without asking the EMR, so no account gets locked.
     """
 
     def __init__(
@@ -180,6 +182,33 @@ class Transport:
         """
         return json_value(await self.read(read), read)
 
+    async def write(self, send: Send) -> Answer:
+        """The EMR's answer to a write, of a 2xx status. Sent once; after a refused login once more, signed afresh.
+
+        Raises:
+            EmrUnavailableError: It never left, or was refused unread (429, a firewall): nothing was written.
+            EmrOutcomeUnknownError: It may have been written: no answer, half of one, a page for people, or a failure.
+            EmrNotFoundError: `send.record`, and the EMR has no such record.
+            EmrConflictError: 409 or 412.
+            EmrWriteRefusedError: Another 4xx.
+            EmrAccessError: As for reads.
+            EmrAnswerError: The interface has nothing at this address, or not in this form; nothing was written.
+        """
+        return await self._authorised(send)
+
+    async def write_json(self, send: Send) -> Any:
+        """The JSON value the EMR answered to a write; never None.
+
+        Raises:
+            EmrOutcomeUnknownError: The body is empty, `null` or not JSON; and as `write`.
+            EmrError: As `write`.
+        """
+        answer = await self.write(send)
+        try:
+            return json_value(answer, send)
+        except EmrError:
+            raise unreadable_outcome(answer, send) from None
+
     def _pause_after(self, error: Exception) -> bool | float:
         """Whether to repeat, and after how many seconds if the EMR named them."""
         if not isinstance(error, EmrUnavailableError) or not error.momentary:
@@ -188,79 +217,96 @@ class Transport:
             return True
         return error.retry_after if error.retry_after <= self._limits.wait_max_seconds else False
 
-    async def _authorised(self, read: Read) -> Answer:
+    async def _authorised(self, asked: Asked) -> Answer:
         """One attempt; and after a refusal one more, freshly signed, for the life of this transport's credential."""
-        self._raise_if_refused(read)
-        await self._compare_clocks(read)
+        self._raise_if_refused(asked)
+        await self._compare_clocks(asked)
         try:
-            return await self._attempt(read)
+            return await self._attempt(asked)
         except EmrAuthRefusedError as refusal:
             async with self._refusal_lock:
-                self._raise_if_refused(read)
+                self._raise_if_refused(asked)
                 if self._auth.signs_time:
-                    self._raise_if_clocks_differ(read)
+                    self._raise_if_clocks_differ(asked)
                 if not await self._auth.renew():
                     self._refusal = refusal
                     raise
                 try:
-                    return await self._attempt(read)
+                    return await self._attempt(asked)
                 except EmrAuthRefusedError as again:
                     self._refusal = again
                     raise again from None
 
-    def _raise_if_refused(self, read: Read) -> None:
+    def _raise_if_refused(self, asked: Asked) -> None:
         if self._refusal:
             first = self._refusal
-            raise EmrAuthRefusedError(first.what, op=read.op, http_status=first.http_status, remedy=first.remedy)
+            raise EmrAuthRefusedError(first.what, op=asked.op, http_status=first.http_status, remedy=first.remedy)
 
-    async def _compare_clocks(self, read: Read) -> None:
+    async def _compare_clocks(self, asked: Asked) -> None:
         """Ask without a signature first: some servers destroy a token whose signature carries a wrong time."""
         if self._clock_compared:
             return
-        await self._send(self._client.build_request("GET", self._base), read.op)
-        self._raise_if_clocks_differ(read)
+        await self._send(self._client.build_request("GET", self._base), asked.op)
+        self._raise_if_clocks_differ(asked)
         self._clock_compared = True
 
-    def _raise_if_clocks_differ(self, read: Read) -> None:
+    def _raise_if_clocks_differ(self, asked: Asked) -> None:
         skew = self.clock_skew_seconds
         if skew is not None and abs(skew) > MAX_CLOCK_SKEW_SECONDS:
             direction = "ahead of" if skew > 0 else "behind"
-            raise EmrClockSkewError(f"the EMR's clock is {abs(skew):.0f} seconds {direction} ours", op=read.op)
+            raise EmrClockSkewError(f"the EMR's clock is {abs(skew):.0f} seconds {direction} ours", op=asked.op)
 
-    async def _attempt(self, read: Read) -> Answer:
-        request = self._request(read)
-        await self._auth.apply(request, read.op)
-        answer = await self._send(request, read.op)
-        error = self._faults(answer, read) or problem(answer, read)
+    async def _attempt(self, asked: Asked) -> Answer:
+        request = self._request(asked)
+        await self._auth.apply(request, asked.op)
+        answer = await (self._deliver(request, asked.op) if isinstance(asked, Send) else self._send(request, asked.op))
+        error = self._faults(answer, asked) or problem(answer, asked)
         if error is not None:
             raise error
         return answer
 
-    def _request(self, read: Read) -> httpx.Request:
-        if "://" in read.path:
-            url = self._same_host(read)
+    def _request(self, asked: Asked) -> httpx.Request:
+        if "://" in asked.path:
+            url = self._same_host(asked)
         else:
             # `%20`, not `+`: a space written `+` breaks OAuth 1.0a signatures on some servers.
-            query = "?" + urlencode(read.params, quote_via=quote) if read.params else ""
-            below = f"{str(self._base).rstrip('/')}/{read.path.lstrip('/')}" if read.path else str(self._base)
+            query = "?" + urlencode(asked.params, quote_via=quote) if asked.params else ""
+            below = f"{str(self._base).rstrip('/')}/{asked.path.lstrip('/')}" if asked.path else str(self._base)
             url = httpx.URL(below + query)
         body: dict[str, Any] = {}
-        if read.json is not None:
-            body = {"content": orjson.dumps(read.json), "headers": {"Content-Type": "application/json"}}
-        elif read.form is not None:
-            body = {"data": read.form}
-        request = self._client.build_request("POST" if body else "GET", url, **body)
-        request.headers["Accept"] = read.accept
+        if asked.json is not None:
+            body = {"content": orjson.dumps(asked.json), "headers": {"Content-Type": "application/json"}}
+        elif asked.form is not None:
+            body = {"data": asked.form}
+        request = self._client.build_request(asked.method, url, **body)
+        request.headers["Accept"] = asked.accept
+        request.headers.update(asked.headers)
         return request
 
-    def _same_host(self, read: Read) -> httpx.URL:
+    def _same_host(self, asked: Asked) -> httpx.URL:
         try:
-            link = httpx.URL(read.path)
+            link = httpx.URL(asked.path)
         except httpx.InvalidURL:
-            raise EmrAnswerError("the EMR gave a page link that is no address", op=read.op) from None
+            raise EmrAnswerError("the EMR gave a page link that is no address", op=asked.op) from None
         if not _same_origin(link, self._base):
-            raise EmrAnswerError("the EMR gave a page link to another host; it was not followed", op=read.op)
+            raise EmrAnswerError("the EMR gave a page link to another host; it was not followed", op=asked.op)
         return link
+
+    async def _deliver(self, request: httpx.Request, op: Operation) -> Answer:
+        """As `_send`, for a write: what fails once its first byte may have left, may have been carried out."""
+        left = False
+
+        async def watch(event: str, _info: object) -> None:
+            nonlocal left
+            left = left or event.endswith("send_request_headers.started")
+
+        request.extensions["trace"] = watch
+        try:
+            return await self._send(request, op)
+        except EmrError as error:
+            if not left:
+                raise
+            raise EmrOutcomeUnknownError(error.what, op=op, http_status=error.http_status) from None
 
     async def _send(self, request: httpx.Request, op: Operation) -> Answer:
         limits = self._limits

@@ -29,7 +29,7 @@ from ocean_emr.adapters.fhir_resources import (
     read,
 )
 from ocean_emr.adapters.fhir_search import PAGE, AppointmentSearch
-from ocean_emr.answers import Answer, Read, problem
+from ocean_emr.answers import Answer, Asked, Read, problem
 from ocean_emr.auth import ClientCredentials, require, token_faults
 from ocean_emr.clinic_time import midnight
 from ocean_emr.contract import Basis, Capabilities, Capability, ConnectionReport
@@ -228,7 +228,7 @@ class FhirR4Adapter:
         return None
 
 
-def outcome_faults(answer: Answer, asked: Read) -> EmrError | None:
+def outcome_faults(answer: Answer, asked: Asked) -> EmrError | None:
     """What an OperationOutcome adds to the status it came with. Only the standard's codes in it are read or shown."""
     if "://" in asked.path and answer.status in _FORGOTTEN:
         # HAPI keeps a search's result for an hour, other servers for as long as they like.

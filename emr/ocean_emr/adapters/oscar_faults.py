@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from ocean_emr.answers import Answer, Read
+from ocean_emr.answers import Answer, Asked, Read
 from ocean_emr.errors import (
     EmrAnswerError,
     EmrAuthRefusedError,
@@ -34,11 +34,11 @@ _REFUSED_REMEDY: Final = (
 )
 
 
-def oscar_faults(answer: Answer, read: Read) -> EmrError | None:
+def oscar_faults(answer: Answer, asked: Asked) -> EmrError | None:
     """What OSCAR means by `answer` where HTTP's own rules would mislead; None where they do not."""
-    op, status = read.op, answer.status
+    op, status = asked.op, answer.status
     if status < HTTPStatus.BAD_REQUEST and not answer.markup:
-        return _refusal_in_a_200(answer, read)
+        return _refusal_in_a_200(answer, asked)
     text = answer.text()
     code = next((code for code in _OAUTH_CODES if code in text), None)
     if code is not None or status == HTTPStatus.UNAUTHORIZED:
@@ -55,15 +55,15 @@ def oscar_faults(answer: Answer, read: Read) -> EmrError | None:
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         if any(sign in text.lower() for sign in _MISSING_RIGHTS):
             return EmrPermissionDeniedError("the EMR denied the right to do this", op=op, http_status=status)
-        if read.record:
+        if isinstance(asked, Read) and asked.record:
             # One chart or booking that OSCAR trips over must not keep all the others from being read.
             return EmrRecordError("the EMR failed on this one record", op=op, http_status=status)
     return None
 
 
-def _refusal_in_a_200(answer: Answer, read: Read) -> EmrError | None:
+def _refusal_in_a_200(answer: Answer, asked: Asked) -> EmrError | None:
     """`oauth/info` of classic builds: an apology in plain text when the login has no user (any more)."""
     if answer.body.startswith(b"Sorry, there was an error"):
         what = "the EMR took the signature and names no user for it"
-        return EmrAuthRefusedError(what, op=read.op, http_status=answer.status, remedy=_REFUSED_REMEDY)
+        return EmrAuthRefusedError(what, op=asked.op, http_status=answer.status, remedy=_REFUSED_REMEDY)
     return None

@@ -37,7 +37,7 @@ class Server:
             self.asked.append(request)
             return self.answering(request)
 
-        app = Starlette(routes=[Route("/{path:path}", endpoint, methods=["GET", "POST"])])
+        app = Starlette(routes=[Route("/{path:path}", endpoint, methods=["GET", "POST", "PUT"])])
         with Served(app, tls=tls) as served:
             yield f"{served.url}/base"
 
