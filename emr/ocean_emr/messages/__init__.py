@@ -1,0 +1,1 @@
+"""Messages from Ocean on their way to the EMR."""
