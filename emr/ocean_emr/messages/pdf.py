@@ -99,4 +99,4 @@ def _printable(text: str) -> str:
 @cache
 def _characters() -> frozenset[int]:
     with TTFont(_FONT, lazy=True) as font:
-        return frozenset(font.getBestCmap()) - {ord(_PAGE_COUNT)}
+        return frozenset(font.getBestCmap() or ()) - {ord(_PAGE_COUNT)}
