@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from enum import StrEnum, auto
 from typing import Final, Protocol, Self
 
 from ocean_emr.contract import EmrAdapter
-from ocean_emr.records import Appointment, AppointmentPage, Operation, ProviderId
+from ocean_emr.records import Appointment, AppointmentPage, Operation, PatientId, ProviderId
 from ocean_emr.testing.conformance.clinic import ZONE, Clinic
 from ocean_emr.transport import Limits
 
@@ -48,12 +48,28 @@ class Trouble(StrEnum):
     FAILS_HALFWAY = auto()
     """Schedule reads work for the clinic's first days and fail for the later ones, with status 503."""
 
+    # Of writes alone; everything can be read meanwhile.
+    WRITE_RIGHT_MISSING = auto()
+    """The login is accepted and may write nothing."""
+    WRITES_REFUSED = auto()
+    """Writes are refused for their content, and nothing is written."""
+    SILENT_BEFORE = auto()
+    """A write is received, not carried out, and never answered."""
+    SILENT_AFTER = auto()
+    """A write is carried out, and never answered."""
+    RESET_AFTER = auto()
+    """A write is carried out, and the connection breaks off."""
+    FAILED_AFTER = auto()
+    """A write is carried out, and answered by status 500."""
+
 
 class Rig(Protocol):
     """One EMR, to be checked through its adapter."""
 
     forbidden: Sequence[str]
     """Texts that may never be shown: the credentials in use."""
+    searchable: frozenset[Operation]
+    """Writes for which this EMR can be searched, so that a probe must tell whether they were carried out."""
 
     async def __aenter__(self) -> Self:
         """Start the EMR, with nobody in it."""
@@ -77,6 +93,33 @@ class Rig(Protocol):
 
     def requests(self) -> int:
         """How many requests the EMR has received so far, its token endpoint's included."""
+        ...
+
+    # What a person at the clinic sees; never asked through the adapter. An EMR that cannot be written to may answer
+    # with nothing.
+
+    def writes(self) -> int:
+        """How many requests that would change something the EMR has received so far, whatever became of them."""
+        ...
+
+    def charts(self) -> Mapping[PatientId, Mapping[str, object]]:
+        """Every chart, as the EMR's own fields, without those that change with every save. Compared, never read."""
+        ...
+
+    def notes(self, patient: PatientId) -> Sequence[str]:
+        """The texts of the notes in a chart, as they are shown: of one that was edited, the latest."""
+        ...
+
+    def edit_note(self, patient: PatientId, text: str) -> None:
+        """Let a clinician replace the text of the only note in a chart."""
+        ...
+
+    def documents(self, patient: PatientId) -> Sequence[tuple[str, bytes]]:
+        """Titles and contents of the documents in a chart, without the notes."""
+        ...
+
+    def bookings(self, patient: PatientId) -> Sequence[Appointment]:
+        """The patient's appointments."""
         ...
 
 
