@@ -90,11 +90,13 @@ class Surroundings:
     database_password: str
     """The password of `ocean_vault`."""
     control_namespace: str = "ocean-system"
-    """Where the operator and the migrate Job live."""
+    """Where the operator, the gateway and the migrate Job live."""
     operator_account: str = "ocean-operator"
     """The operator's service account."""
     migrate_account: str = "ocean-migrate"
     """The migrate Job's service account."""
+    gateway_account: str = "ocean-gateway"
+    """The gateway's service account."""
 
     def environment(self) -> dict[str, str]:
         """The variables that `initialize.hcl` reads."""
@@ -108,6 +110,7 @@ class Surroundings:
             "OCEAN_CONTROL_NAMESPACE": self.control_namespace,
             "OCEAN_OPERATOR_ACCOUNT": self.operator_account,
             "OCEAN_MIGRATE_ACCOUNT": self.migrate_account,
+            "OCEAN_GATEWAY_ACCOUNT": self.gateway_account,
             "OCEAN_DATABASE_CONNECTION": connection,
             "OCEAN_VAULT_DATABASE_PASSWORD": self.database_password,
         }

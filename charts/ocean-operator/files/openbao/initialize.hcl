@@ -10,9 +10,10 @@
 #                                   "true" when it is not: then it needs the next two
 #   OCEAN_KUBERNETES_CA             the API server's CA as PEM
 #   OCEAN_KUBERNETES_REVIEWER       token of a service account with system:auth-delegator
-#   OCEAN_CONTROL_NAMESPACE         namespace of the operator and of the migrate Job
+#   OCEAN_CONTROL_NAMESPACE         namespace of the operator, the gateway and the migrate Job
 #   OCEAN_OPERATOR_ACCOUNT          the operator's service account
 #   OCEAN_MIGRATE_ACCOUNT           the migrate Job's service account
+#   OCEAN_GATEWAY_ACCOUNT           the gateway's service account
 #   OCEAN_DATABASE_CONNECTION       postgresql://{{username}}:{{password}}@<host>:5432/ocean?sslmode=verify-full,
 #                                   with &sslrootcert=<path of PostgreSQL's CA> if that is not a public one
 #   OCEAN_VAULT_DATABASE_PASSWORD   first password of PostgreSQL's role ocean_vault
@@ -161,6 +162,9 @@ initialize "operator" {
         path "database/roles/ocean-migrate" {
           capabilities = ["deny"]
         }
+        path "database/roles/ocean-gateway" {
+          capabilities = ["deny"]
+        }
         path "database/creds/ocean-operator" {
           capabilities = ["read"]
         }
@@ -242,6 +246,51 @@ initialize "migrate" {
       revocation_statements = "select ocean_login.drop_login('{{name}}')"
       default_ttl           = "1h"
       max_ttl               = "1h"
+    }
+  }
+}
+
+# The gateway: keeps what Ocean tells, for every clinic, and can read nothing of it again. It asks for a new
+# login, with a token of its own, when half of the old one's life is over.
+initialize "gateway" {
+  request "policy" {
+    operation = "update"
+    path      = "sys/policies/acl/ocean-gateway"
+    data = {
+      policy = <<-EOT
+        path "database/creds/ocean-gateway" {
+          capabilities = ["read"]
+        }
+        path "auth/token/revoke-self" {
+          capabilities = ["update"]
+        }
+      EOT
+    }
+  }
+
+  request "role" {
+    operation = "update"
+    path      = "auth/kubernetes/role/ocean-gateway"
+    data = {
+      bound_service_account_names      = { eval_source = "env", eval_type = "string", env_var = "OCEAN_GATEWAY_ACCOUNT", require_present = true }
+      bound_service_account_namespaces = { eval_source = "env", eval_type = "string", env_var = "OCEAN_CONTROL_NAMESPACE", require_present = true }
+      audience                         = "ocean-vault"
+      token_policies                   = ["ocean-gateway"]
+      token_no_default_policy          = true
+      token_ttl                        = "3h"
+      token_max_ttl                    = "3h"
+    }
+  }
+
+  request "database_role" {
+    operation = "update"
+    path      = "database/roles/ocean-gateway"
+    data = {
+      db_name               = "ocean"
+      creation_statements   = "select ocean_login.create_login('{{name}}', '{{password}}', '{{expiration}}')"
+      revocation_statements = "select ocean_login.drop_login('{{name}}')"
+      default_ttl           = "2h"
+      max_ttl               = "2h"
     }
   }
 }

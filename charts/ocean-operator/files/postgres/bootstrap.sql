@@ -5,12 +5,13 @@
 --
 --   psql --no-psqlrc --variable=ON_ERROR_STOP=1 --dbname=postgres --file=bootstrap.sql
 --
--- Five roles, and why (docs/explanation/identity.md says more):
+-- Six roles, and why (docs/explanation/identity.md says more):
 --
 --   ocean_owner        owns tables and functions; may not log in. The migrate Job becomes a member for minutes.
 --   ocean_login_maker  may create roles, owns the functions in schema ocean_login; nobody is a member.
 --   ocean_site         what every clinic's group role may do; rows are told apart by policies.
 --   ocean_operator     the operator's rights.
+--   ocean_gateway      what receives webhooks: it may have an event kept, and read no table.
 --   ocean_vault        Vault's login: it may call create_login and drop_login, and nothing else at all.
 
 \set ON_ERROR_STOP 1
@@ -36,6 +37,7 @@ select format('create role %I %s', name, attributes)
                ('ocean_login_maker', 'nologin createrole'),
                ('ocean_site',        'nologin'),
                ('ocean_operator',    'nologin'),
+               ('ocean_gateway',     'nologin'),
                ('ocean_vault',       'login connection limit 20')) as wanted (name, attributes)
  where not exists (select from pg_roles where rolname = wanted.name) \gexec
 
@@ -47,14 +49,14 @@ grant pg_signal_backend to ocean_login_maker;
 
 -- From 16 on a role that may create roles can hand on only what it administers; on 15 it needs no grant.
 select format('grant %I to ocean_login_maker with admin true, inherit false, set false', name)
-  from unnest(array['ocean_owner', 'ocean_site', 'ocean_operator']) as name
+  from unnest(array['ocean_owner', 'ocean_site', 'ocean_operator', 'ocean_gateway']) as name
  where current_setting('server_version_num')::int >= 160000 \gexec
 
 -- What PUBLIC has by default, and no login of ours needs: temporary tables, other databases, large objects.
 revoke all on database ocean from public;
 revoke connect, temporary on database postgres, template1 from public;
 revoke all on schema public from public;
-grant connect on database ocean to ocean_owner, ocean_site, ocean_operator, ocean_vault;
+grant connect on database ocean to ocean_owner, ocean_site, ocean_operator, ocean_gateway, ocean_vault;
 revoke execute on function
   pg_catalog.lo_creat(integer), pg_catalog.lo_create(oid), pg_catalog.lo_from_bytea(oid, bytea),
   pg_catalog.lo_open(oid, integer), pg_catalog.lo_unlink(oid), pg_catalog.lo_put(oid, bigint, bytea)
@@ -81,6 +83,7 @@ create policy functions on ocean_login.account to ocean_login_maker using (true)
 
 insert into ocean_login.account (digest, group_role)
 values (left(encode(sha256('ocean-operator'), 'hex'), 20), 'ocean_operator'),
+       (left(encode(sha256('ocean-gateway'), 'hex'), 20), 'ocean_gateway'),
        (left(encode(sha256('ocean-migrate'), 'hex'), 20), 'ocean_owner')
 on conflict do nothing;
 
