@@ -7,6 +7,9 @@ OceanError
 ├── OceanAccessRefusedError       end this run; no further call with this credential
 ├── OceanAnswerUnreadableError    end this run, remove nothing: Ocean, its address or our profile changed
 ├── OceanRecordRejectedError      set this record aside, go on with the next
+├── OceanMessageError             hold this message, go on with the next
+│   ├── MessageGoneError            Ocean has nothing (any more) under its references
+│   └── MessageUnreadableError      something it needs is missing or of an unknown form
 └── SekMismatchError              end this run until the clinic hands over the right key
 
 Short trouble never gets here: the client has already repeated what a repetition can mend.
@@ -29,6 +32,11 @@ class Call(StrEnum):
     UPSERT_PATIENTS = "upsert patients"
     UPSERT_APPOINTMENTS = "upsert appointments"
     REMOVE_APPOINTMENTS = "remove appointments"
+    READ_PATIENT = "read a patient"
+    READ_NOTE = "read a note"
+    READ_SESSION = "read a session"
+    READ_REFERRAL = "read a referral"
+    READ_ATTACHMENT = "read an attachment"
 
 
 class OceanError(Exception):
@@ -132,6 +140,22 @@ class OceanRecordRejectedError(OceanError):
         super().__init__(f"record {ref} was not accepted, {code}", call=call)
         self.ref = ref
         self.code = code
+
+
+class OceanMessageError(OceanError):
+    """One message cannot be had; others can. Raise one of the classes below."""
+
+    reason = Reason.MESSAGE_UNREADABLE
+
+
+class MessageGoneError(OceanMessageError):
+    """Ocean has nothing under the reference: never had it, deleted it, or does not show it to this site."""
+
+    reason = Reason.MESSAGE_GONE
+
+
+class MessageUnreadableError(OceanMessageError):
+    """What Ocean has for this message is not in a form we know, or lacks something that is needed."""
 
 
 class SekMismatchError(OceanError):
