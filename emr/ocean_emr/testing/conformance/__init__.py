@@ -13,10 +13,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from ocean_emr.testing.conformance import failures, records, schedule
+from ocean_emr.testing.conformance import changes, failures, records, schedule, search, writes
 from ocean_emr.testing.conformance.clinic import Clinic
 from ocean_emr.testing.conformance.rig import Check, NotApplicableError, Rig, Trouble
 
-CHECKS: Final[tuple[Check, ...]] = (*records.CHECKS, *schedule.CHECKS, *failures.CHECKS)
+CHECKS: Final[tuple[Check, ...]] = (
+    *records.CHECKS,
+    *schedule.CHECKS,
+    *search.CHECKS,
+    *writes.CHECKS,
+    *changes.CHECKS,
+    *failures.CHECKS,
+)
 
 __all__ = ["CHECKS", "Check", "Clinic", "NotApplicableError", "Rig", "Trouble"]

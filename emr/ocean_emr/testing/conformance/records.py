@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Final
 
 from ocean_emr.contract import EmrAdapter
 from ocean_emr.errors import EmrNotFoundError, EmrNotSupportedError
 from ocean_emr.records import Operation, Patient, PatientId
-from ocean_emr.testing.conformance.clinic import ALICE, DAY, PATIENTS, PROVIDERS, Clinic
-from ocean_emr.testing.conformance.rig import Check, Rig, asking, pages_of
+from ocean_emr.testing.conformance.clinic import PATIENTS, PROVIDERS, Clinic
+from ocean_emr.testing.conformance.failures import CALLS
+from ocean_emr.testing.conformance.rig import Check, Rig, asking
+from ocean_emr.testing.conformance.written import WRITES, key
 
 _OPTIONAL: Final = (
     "active",
@@ -37,6 +38,8 @@ async def what_is_not_claimed_is_refused_unasked(rig: Rig) -> None:
         for operation in Operation:
             if not adapter.capabilities().supports(operation):
                 assert await _refused(adapter, operation), f"{operation} is not claimed and was not refused"
+                if operation in WRITES:
+                    assert await _probe_refused(adapter, operation), f"a probe of {operation} was not refused"
 
         assert before == rig.requests()
 
@@ -83,15 +86,18 @@ async def a_missing_patient_is_not_found(rig: Rig) -> None:
 
 async def _refused(adapter: EmrAdapter, operation: Operation) -> bool:
     try:
-        match operation:
-            case Operation.CHECK_CONNECTION:
-                await adapter.check_connection()
-            case Operation.LIST_PROVIDERS:
-                await adapter.list_providers()
-            case Operation.LIST_APPOINTMENTS:
-                await pages_of(adapter, [ALICE], DAY, DAY + timedelta(days=1))
-            case Operation.GET_PATIENT:
-                await adapter.get_patient(PATIENTS[0].id)
+        if operation in CALLS:
+            await CALLS[operation](adapter)
+        else:
+            await adapter.write(WRITES[operation], key(operation))
+    except EmrNotSupportedError as error:
+        return error.op is operation
+    return False
+
+
+async def _probe_refused(adapter: EmrAdapter, operation: Operation) -> bool:
+    try:
+        await adapter.probe(WRITES[operation], key(operation))
     except EmrNotSupportedError as error:
         return error.op is operation
     return False
