@@ -20,18 +20,20 @@ from ocean_emr.adapters.fhir_resources import (
 )
 from ocean_emr.records import Address, EmergencyContact, HealthNumber, Patient, PatientId, ProviderId, Sex
 
-_NAMING: Final = "https://fhir.infoway-inforoute.ca/namingsystem/"
-HEALTH_NUMBER_SYSTEMS: Final[Mapping[str, str]] = {
-    f"{_NAMING}ca-on-patient-hcn": "ON",
+_NAMING: Final = "https://fhir.infoway-inforoute.ca/NamingSystem/"
+SYSTEMS: Final[Mapping[str, str]] = {
+    "ON": f"{_NAMING}ca-on-patient-hcn",
     **{
-        f"{_NAMING}ca-{province.lower()}-patient-healthcare-id": province
+        province: f"{_NAMING}ca-{province.lower()}-patient-healthcare-id"
         for province in ("AB", "BC", "MB", "NB", "NL", "NS", "NT", "NU", "PE", "QC", "SK", "YT")
     },
 }
-"""Identifier system, in small letters, to province. Compared without regard to case: Ocean's own examples vary it.
+"""Province to identifier system.
 
 Source: CA Baseline 1.2.0, Patient profile, notes, "Jurisdictional Health Number".
 """
+_PROVINCES: Final = {system.lower(): province for province, system in SYSTEMS.items()}
+"""Read without regard to case: Ocean's own examples vary it."""
 
 _VERSION_CODES: Final = frozenset(
     {
@@ -58,7 +60,9 @@ class _Extension(Part):
     value_string: str = ""
 
 
-class _Identifier(Part):
+class Identifier(Part):
+    """A number or other name of something."""
+
     use: str = ""
     type: Concept = Concept()
     system: str = ""
@@ -68,10 +72,12 @@ class _Identifier(Part):
 
     @property
     def province(self) -> str | None:
-        return HEALTH_NUMBER_SYSTEMS.get(self.system.lower())
+        """Whose health number it is."""
+        return _PROVINCES.get(self.system.lower())
 
     @property
     def version(self) -> str | None:
+        """The version code of a health number."""
         return first(*(part.value_string for part in self.extension if part.url in _VERSION_CODES))
 
 
@@ -116,7 +122,7 @@ class PatientResource(Resource):
 
     resource_type: Literal["Patient"]
     active: bool | None = None
-    identifier: Items[_Identifier] = ()
+    identifier: Items[Identifier] = ()
     name: Items[HumanName] = ()
     telecom: Items[_ContactPoint] = ()
     gender: str = ""
@@ -157,7 +163,7 @@ class PatientResource(Resource):
         )
 
 
-def _health_number(identifiers: Sequence[_Identifier]) -> HealthNumber | None:
+def _health_number(identifiers: Sequence[Identifier]) -> HealthNumber | None:
     """The one that says its province, else the first that is called a health number at all."""
     cards = [
         each

@@ -10,54 +10,78 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from http import HTTPStatus
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import httpx
-import orjson
-
+from ocean_emr.adapters.fhir_client import FhirClient, bundle, outcome_faults
 from ocean_emr.adapters.fhir_patient import PatientResource
 from ocean_emr.adapters.fhir_resources import (
+    MOST_BYTES,
     AppointmentResource,
-    Bundle,
     CapabilityStatement,
-    OperationOutcome,
     PractitionerResource,
     Resource,
     is_id,
     read,
 )
-from ocean_emr.adapters.fhir_search import PAGE, AppointmentSearch
-from ocean_emr.answers import Answer, Asked, Read, problem
+from ocean_emr.adapters.fhir_search import PAGE, AppointmentSearch, PatientAppointmentSearch, PatientSearch
 from ocean_emr.auth import ClientCredentials, require, token_faults
 from ocean_emr.clinic_time import midnight
 from ocean_emr.contract import Basis, Capabilities, Capability, ConnectionReport
-from ocean_emr.errors import (
-    EmrAnswerError,
-    EmrError,
-    EmrNotFoundError,
-    EmrNotSupportedError,
-    EmrPermissionDeniedError,
-    EmrRateLimitedError,
-    EmrRecordError,
-    EmrUnavailableError,
-)
-from ocean_emr.records import AppointmentPage, Operation, Patient, PatientId, Provider, ProviderId
+from ocean_emr.errors import EmrAnswerError, EmrNotFoundError, EmrNotSupportedError, EmrRecordError
+from ocean_emr.records import Appointment, AppointmentPage, Operation, Patient, PatientId, Provider, ProviderId
 from ocean_emr.transport import Limits, NoAuth, Transport
+from ocean_emr.writes import PatientQuery, ProbeResult, Write, WriteOutcome
 
-MOST_PAGES: Final = 2_000
-"""Of one answer: 100,000 bookings of one provider. Links that go on beyond that lead nowhere."""
+if TYPE_CHECKING:
+    from ocean_emr.adapters.fhir_writer import FhirWriter
 
-_ACCEPT: Final = "application/fhir+json"
-_GUIDE: Final = "Ocean Cloud Connect FHIR Implementation Guide, simplifier.net"
-_FORGOTTEN: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _AROUND: Final = timedelta(days=7)
-_NEEDED: Final = (("Practitioner", "search-type"), ("Appointment", "search-type"), ("Patient", "read"))
+_NEEDED: Final = (
+    ("Practitioner", "search-type"),
+    ("Appointment", "search-type"),
+    ("Patient", "read"),
+    # From here on for messages only.
+    ("Patient", "search-type"),
+    ("Patient", "create"),
+    ("Patient", "update"),
+    ("Appointment", "create"),
+    ("Appointment", "update"),
+    ("DocumentReference", "search-type"),
+    ("DocumentReference", "create"),
+)
+_GUIDE: Final = "Ocean Cloud Connect FHIR Implementation Guide, simplifier.net"
+_STANDARD: Final = "FHIR R4; not in Ocean's guide"
+_KEYED: Final = f"{_GUIDE}; that a key is kept and found: FHIR R4, Identifier and conditional create"
+_LAG_SECONDS: Final = 120.0
+"""HAPI answers an identical search from memory for a minute, and what was given up on may be under way as long."""
+
+_CAPABILITIES: Final = Capabilities(
+    {
+        **{
+            op: Capability(Basis.VERIFIED, _GUIDE)
+            for op in (
+                Operation.CHECK_CONNECTION,
+                Operation.LIST_PROVIDERS,
+                Operation.LIST_APPOINTMENTS,
+                Operation.GET_PATIENT,
+            )
+        },
+        Operation.LIST_PATIENT_APPOINTMENTS: Capability(Basis.PROFILE, f"{_STANDARD}: Appointment?patient="),
+        Operation.FIND_PATIENTS: Capability(Basis.PROFILE, f"{_GUIDE}, by number; {_STANDARD}: Patient?birthdate="),
+        Operation.CREATE_PATIENT: Capability(Basis.PROFILE, _KEYED, _LAG_SECONDS),
+        Operation.CREATE_APPOINTMENT: Capability(Basis.PROFILE, _KEYED, _LAG_SECONDS),
+        Operation.WRITE_NOTE: Capability(Basis.PROFILE, _KEYED, _LAG_SECONDS),
+        Operation.UPLOAD_DOCUMENT: Capability(Basis.PROFILE, _KEYED, _LAG_SECONDS, MOST_BYTES),
+        Operation.MARK_ARRIVED: Capability(Basis.VERIFIED, _GUIDE, _LAG_SECONDS),
+        Operation.UPDATE_DEMOGRAPHICS: Capability(Basis.VERIFIED, _GUIDE, _LAG_SECONDS),
+    }
+)
 
 
 class FhirR4Adapter:
-    """The read side of a FHIR R4 interface."""
+    """The adapter; see the contract for what its methods promise."""
 
     def __init__(  # noqa: PLR0913 - keywords, all of them settings of one EMR
         self,
@@ -83,12 +107,13 @@ class FhirR4Adapter:
             EmrAuthRefusedError: The credentials lack a key.
         """
         client_id, client_secret = require(credentials, ("clientId", "clientSecret"))
-        self._base = httpx.URL(url.rstrip("/") + "/")
         # A token is fetched inside a read, which is repeated as a whole: repeating here as well would multiply.
         once = replace(limits or Limits(), attempts=1)
         self._endpoint = Transport(token_url, auth=NoAuth(), ca_bundle=ca_bundle, faults=token_faults, limits=once)
         auth = ClientCredentials(client_id, client_secret, scopes, endpoint=self._endpoint)
         self._emr = Transport(url, auth=auth, ca_bundle=ca_bundle, faults=outcome_faults, limits=limits)
+        self._client = FhirClient(url, self._emr)
+        self._writer: FhirWriter | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,13 +124,17 @@ class FhirR4Adapter:
         await self._endpoint.__aexit__(*exc)
 
     def capabilities(self) -> Capabilities:
-        """The whole read side, by the published guide."""
-        return Capabilities({op: Capability(Basis.VERIFIED, _GUIDE) for op in Operation})
+        """Every operation; what an EMR turns out not to offer is refused when it is asked for.
+
+        Its capability statement is not asked first: the guide makes all of it mandatory, and servers list less than
+        they can. What it does not list is a warning of `check_connection`.
+        """
+        return _CAPABILITIES
 
     async def check_connection(self) -> ConnectionReport:
         """Get a token, read what the interface offers, then one provider, one booking and one patient if there are."""
         op = Operation.CHECK_CONNECTION
-        statement = read(CapabilityStatement, await self._get(op, "metadata", ("mode", "oceancc")))
+        statement = read(CapabilityStatement, await self._client.get(op, "metadata", ("mode", "oceancc")))
         if statement is None:
             raise EmrAnswerError("the EMR answered no capability statement that can be read", op=op)
         if not statement.fhir_version.startswith("4."):
@@ -151,7 +180,7 @@ class FhirR4Adapter:
         for provider in provider_ids:
             if provider in hidden:
                 continue
-            async with aclosing(self._pages(op, "Appointment", *search.params(provider))) as pages:
+            async with aclosing(self._client.pages(op, "Appointment", *search.params(provider))) as pages:
                 async for page in pages:
                     yield AppointmentPage(search.take(provider, page))
             search.end_of_answer()
@@ -160,42 +189,73 @@ class FhirR4Adapter:
     async def get_patient(self, patient_id: PatientId) -> Patient:
         """As the contract says; a deleted chart is not found."""
         op = Operation.GET_PATIENT
-        if not is_id(patient_id):
-            raise EmrNotFoundError("FHIR has no ids of this form, so the EMR has no such record", op=op)
-        resource = read(PatientResource, await self._get(op, f"Patient/{patient_id}", record=True))
+        resource = read(PatientResource, (await self._client.held(op, "Patient", patient_id)).resource)
         if resource is None:
             raise EmrRecordError("what the EMR answered is no Patient that can be read", op=op)
-        if resource.id != patient_id:
-            raise EmrAnswerError("the EMR answered with another patient than the one asked for", op=op)
         return resource.to_patient()
 
-    async def _get(self, op: Operation, path: str, *params: tuple[str, str], record: bool = False) -> Any:
-        return await self._emr.read_json(Read(op, path, params=params, record=record, accept=_ACCEPT))
+    async def list_patient_appointments(
+        self, patient_id: PatientId, start: datetime, end: datetime, zone: ZoneInfo
+    ) -> tuple[Appointment, ...]:
+        """As the contract says.
 
-    async def _pages(self, op: Operation, path: str, *params: tuple[str, str]) -> AsyncGenerator[Bundle, None]:
-        """A search's answer, page by page, the next one asked for when it is taken."""
-        raw = await self._get(op, path, *params)
-        followed: set[str] = set()
-        while True:
-            page = _bundle(raw, op)
-            yield page
-            if page.next is None:
-                return
-            if page.next in followed or len(followed) == MOST_PAGES:
-                raise EmrAnswerError("the EMR's page links have no end", op=op)
-            followed.add(page.next)
-            raw = await self._get(op, self._absolute(page.next, op))
+        Raises:
+            EmrAnswerError: Something may be missing from the answer.
+        """
+        op = Operation.LIST_PATIENT_APPOINTMENTS
+        if not is_id(patient_id):
+            raise EmrNotFoundError("FHIR has no ids of this form, so the EMR has no such record", op=op)
+        search = PatientAppointmentSearch(start, end, zone)
+        found: list[Appointment] = []
+        async with aclosing(self._client.pages(op, "Appointment", *search.params(patient_id))) as pages:
+            async for page in pages:
+                found += search.take(patient_id, page)
+        search.end_of_answer()
+        if search.doubts():
+            raise EmrAnswerError(" ".join(search.doubts()).rstrip("."), op=op)
+        return tuple(sorted(found, key=lambda item: item.start))
 
-    def _absolute(self, link: str, op: Operation) -> str:
-        try:
-            return str(self._base.join(link))
-        except (httpx.InvalidURL, ValueError):
-            raise EmrAnswerError("the EMR gave a page link that is no address", op=op) from None
+    async def find_patients(self, query: PatientQuery) -> tuple[Patient, ...]:
+        """As the contract says. By number, or by birth date alone: how servers match accents in names differs.
+
+        Raises:
+            EmrRecordError: A chart came that cannot be read; it may be the one.
+            EmrAnswerError: Something may be missing from the answer, or it is one to another question.
+        """
+        op = Operation.FIND_PATIENTS
+        search = PatientSearch(query)
+        for params in search.params():
+            async with aclosing(self._client.pages(op, "Patient", *params)) as pages:
+                async for page in pages:
+                    search.take(page)
+                    if search.unfiltered:
+                        raise EmrAnswerError("the EMR answers a search with patients who were not looked for", op=op)
+        if search.less_than_all:
+            raise EmrAnswerError("the EMR said that patients may be missing from its answer", op=op)
+        if search.unreadable:
+            raise EmrRecordError("a chart that may be the one looked for cannot be read", op=op)
+        return search.found()
+
+    async def write(self, write: Write, key: UUID) -> WriteOutcome:
+        """As the contract says."""
+        return await self._for_writing().write(write, key)
+
+    async def probe(self, write: Write, key: UUID) -> ProbeResult:
+        """As the contract says."""
+        return await self._for_writing().probe(write, key)
+
+    def _for_writing(self) -> FhirWriter:
+        if self._writer is None:
+            # Not above: a synchronisation never writes, and this loads what prints PDFs.
+            from ocean_emr.adapters.fhir_writer import FhirWriter  # noqa: PLC0415
+
+            self._writer = FhirWriter(self._client)
+        return self._writer
 
     async def _providers(self, op: Operation) -> dict[ProviderId, Provider]:
         found: dict[ProviderId, Provider] = {}
         announced = received = 0
-        async with aclosing(self._pages(op, "Practitioner", ("_count", str(PAGE)))) as pages:
+        async with aclosing(self._client.pages(op, "Practitioner", ("_count", str(PAGE)))) as pages:
             async for page in pages:
                 announced = max(announced, page.total or 0)
                 for raw in page.matches("Practitioner"):
@@ -212,56 +272,20 @@ class FhirR4Adapter:
         The capability statement proves no right: servers show it to anybody.
         """
         first = ("_count", "1")
-        providers = _bundle(await self._get(op, "Practitioner", first), op).matches("Practitioner")
+        providers = bundle(await self._client.get(op, "Practitioner", first), op).matches("Practitioner")
         provider = next((_provider(raw, op) for raw in providers), None)
         if provider is None:
             return "provider"
         now = datetime.now(UTC).replace(microsecond=0)
         window = [("date", f"ge{(now - _AROUND).isoformat()}"), ("date", f"lt{(now + _AROUND).isoformat()}")]
-        found = _bundle(await self._get(op, "Appointment", ("practitioner", provider.id), *window, first), op)
+        found = bundle(await self._client.get(op, "Appointment", ("practitioner", provider.id), *window, first), op)
         bookings = (read(AppointmentResource, raw) for raw in found.matches("Appointment"))
         patient = next((booking.patient for booking in bookings if booking and booking.patient), None)
         if patient is None:
             return "booking with a patient"
         with suppress(EmrNotFoundError):  # Deleted in between: the right to ask was there.
-            await self._get(op, f"Patient/{patient}", record=True)
+            await self._client.get(op, f"Patient/{patient}", record=True)
         return None
-
-
-def outcome_faults(answer: Answer, asked: Asked) -> EmrError | None:
-    """What an OperationOutcome adds to the status it came with. Only the standard's codes in it are read or shown."""
-    if "://" in asked.path and answer.status in _FORGOTTEN:
-        # HAPI keeps a search's result for an hour, other servers for as long as they like.
-        what = "the EMR has forgotten the rest of the answer before it was asked for"
-        return EmrUnavailableError(what, op=asked.op, http_status=answer.status)
-    error = problem(answer, asked)
-    outcome = _outcome(answer.body) if error is not None else None
-    if error is None or outcome is None or not outcome.codes:
-        return error
-    vague = isinstance(error, EmrAnswerError | EmrUnavailableError) and not isinstance(error, EmrRateLimitedError)
-    if vague and "throttled" in outcome.codes:
-        what = "the EMR asked for fewer calls"
-        return EmrRateLimitedError(what, op=asked.op, http_status=answer.status, momentary=True)
-    if vague and "forbidden" in outcome.codes:
-        return EmrPermissionDeniedError("the EMR denied the right to do this", op=asked.op, http_status=answer.status)
-    error.what += f"; its issue codes: {', '.join(outcome.codes)}"
-    return error
-
-
-def _outcome(body: bytes) -> OperationOutcome | None:
-    try:
-        return read(OperationOutcome, orjson.loads(body))
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _bundle(raw: object, op: Operation) -> Bundle:
-    page = read(Bundle, raw)
-    if page is not None:
-        return page
-    outcome = read(OperationOutcome, raw)
-    codes = f"; its issue codes: {', '.join(outcome.codes)}" if outcome and outcome.codes else ""
-    raise EmrAnswerError(f"the EMR answered something else than the result of a search{codes}", op=op)
 
 
 def _provider(raw: object, op: Operation) -> Provider:

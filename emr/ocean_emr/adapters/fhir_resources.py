@@ -38,6 +38,11 @@ _STATUS: Final = {
     "noshow": AppointmentStatus.NO_SHOW,
 }
 """Source: FHIR R4, AppointmentStatus."""
+STATUSES: Final = frozenset(_STATUS)
+ARRIVABLE: Final = frozenset({"proposed", "pending", "booked"})
+"""From these a patient may arrive."""
+HERE: Final = frozenset({"arrived", "checked-in", "fulfilled"})
+"""With these a patient has arrived."""
 
 _ISSUE_TYPES = (
     "invalid structure required value invariant security login unknown expired forbidden suppressed processing"
@@ -53,6 +58,8 @@ _LESS_THAN_ALL: Final = frozenset({"incomplete", "suppressed", "too-costly", "ti
 _PRIMARY_PERFORMER: Final = "PPRF"
 """Source: Ocean Cloud Connect FHIR guide, Appointment profile: the primary practitioner's participant type."""
 
+MOST_BYTES: Final = 10_000_000
+"""Of one attachment. Source: Ocean's DocumentReference profile: "should be at most 10 MB"."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9\-._~]{1,64}")
 
@@ -336,20 +343,26 @@ class AppointmentResource(Resource):
         return tuple(ProviderId(id_) for id_ in ids if id_)
 
     @property
-    def patient(self) -> PatientId | None:
+    def patients(self) -> tuple[PatientId, ...]:
         """Who comes."""
         ids = (each.actor.id_of("Patient") for each in self.participant)
-        return next((PatientId(id_) for id_ in ids if id_), None)
+        return tuple(PatientId(id_) for id_ in ids if id_)
+
+    @property
+    def patient(self) -> PatientId | None:
+        """Who comes; of several the first."""
+        return next(iter(self.patients), None)
 
     def to_appointment(self, chosen: frozenset[ProviderId], zone: ZoneInfo) -> Appointment:
-        """The booking on the clock of `zone`, as the first's of its providers who are `chosen`; one of them must be.
+        """The booking on the clock of `zone`, as the first's of its providers who are `chosen`, else of the first.
 
-        The order in which providers are asked plays no part, so a booking of two does not move between them.
+        The order in which providers are asked plays no part, so a booking of two does not move between them. One
+        without any provider has an empty id in their place.
         """
         reasons = (concept.words for concept in self.reason_code)
         return Appointment(
             id=AppointmentId(self.id),
-            provider_id=next(provider for provider in self.providers if provider in chosen),
+            provider_id=next((each for each in self.providers if each in chosen), (*self.providers, ProviderId(""))[0]),
             patient_id=self.patient,
             start=self.start.astimezone(zone),
             duration_minutes=self._minutes(),

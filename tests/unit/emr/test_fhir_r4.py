@@ -131,7 +131,7 @@ async def test_page_links_that_lead_astray_are_not_followed(rig: FhirRig, kind: 
         (FaultKind.SHORTENED, "announced more"),
         (FaultKind.SUPPRESSED, "may lack something: suppressed"),
         (FaultKind.GARBLED, "could not be read"),
-        (FaultKind.OTHER_RECORDS, "not of the provider"),
+        (FaultKind.OTHER_RECORDS, "not of whom was asked for"),
     ],
 )
 async def test_each_defect_of_an_answer_leaves_it_incomplete(rig: FhirRig, kind: FaultKind, doubt: str) -> None:

@@ -81,7 +81,7 @@ def test_bookings_of_somebody_else_are_doubtful() -> None:
     search = _search()
 
     assert search.take(_DR1, _page(_booking("a1", who="dr2"), _booking("a2", who="dr3"))) == ()
-    assert search.doubts() == ("2 appointments came back that are not of the provider asked for.",)
+    assert search.doubts() == ("2 appointments came back that are not of whom was asked for.",)
 
 
 def test_fewer_than_announced_are_doubtful() -> None:
