@@ -189,11 +189,9 @@ def _wait_for(server: Postgres, setting: str, value: str) -> None:
             return
 
 
-async def test_program_newer_than_the_schema_waits(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ocean_emr.store.database.SCHEMA_VERSION", 2)
-
+async def test_program_newer_than_the_schema_waits(own: Own) -> None:
     with pytest.raises(DatabaseOutdatedError, match="ocean-migrate"):
-        async with own.database(own.source()):
+        async with Database(where(own.server), own.source(), application="test", schema=3):
             pass
 
 

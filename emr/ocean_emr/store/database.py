@@ -26,7 +26,9 @@ from ocean_emr.store.errors import (
 )
 
 SCHEMA_VERSION = 1
-"""The oldest schema this program works with."""
+"""The oldest schema that programs work with which need nothing newer."""
+MESSAGES_SCHEMA = 2
+"""The first schema with messages."""
 
 _OLDEST_SERVER = 150_000
 MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
@@ -74,14 +76,18 @@ def conninfo(*, host: str, port: int, ca_file: str | Path, database: str = "ocea
 class Database:
     """A small pool. Open it with `async with`; then it has proven that the server is fit to be trusted."""
 
-    def __init__(self, where: str, login: Callable[[], Awaitable[Login]], *, application: str) -> None:
+    def __init__(
+        self, where: str, login: Callable[[], Awaitable[Login]], *, application: str, schema: int = SCHEMA_VERSION
+    ) -> None:
         """Prepare, and do nothing yet.
 
         Args:
             where: From `conninfo`.
             login: Asked for a new login whenever the last one is half used up, or was not accepted.
             application: Shown in `pg_stat_activity`.
+            schema: The oldest schema the program works with.
         """
+        self._schema = schema
         self._where = make_conninfo(where, application_name=application)
         self._source = login
         self._login: Login | None = None
@@ -173,7 +179,7 @@ class Database:
         self._login_accepted = True
         try:
             refuse_unsafe(connection.info.server_version, await _settings(connection))
-            refuse_old_schema(await _schema_version(connection))
+            refuse_old_schema(await _schema_version(connection), self._schema)
         except psycopg.Error as error:
             raise store_error(error) from None
         finally:
@@ -196,11 +202,11 @@ def refuse_unsafe(server_version: int, settings: Mapping[str, str]) -> None:
         raise DatabaseUnsafeError(f"PostgreSQL runs with {' and '.join(off)} off and could lose data: turn it on.")
 
 
-def refuse_old_schema(version: int) -> None:
-    """Raise DatabaseOutdatedError unless this program can work with a schema of that version."""
-    if version < SCHEMA_VERSION:
+def refuse_old_schema(version: int, needed: int) -> None:
+    """Raise DatabaseOutdatedError unless a schema of that version is at least the `needed` one."""
+    if version < needed:
         raise DatabaseOutdatedError(
-            f"The database's schema has version {version}, this program needs {SCHEMA_VERSION}: run ocean-migrate."
+            f"The database's schema has version {version}, this program needs {needed}: run ocean-migrate."
         )
 
 

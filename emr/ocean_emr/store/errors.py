@@ -7,6 +7,7 @@ StoreError
 │   └── DatabaseUnsafeError        likewise: the server could lose what it has promised to keep
 ├── LeaseTakenError              end this run quietly: another one is at work for the site
 ├── LeaseLostError               stop at once and write nothing more: another writer may have begun
+├── MessageMovedError            leave this message and look at the queue again: a person or a replay was faster
 └── StatementRefusedError        a fault of ours: report it
 """
 
@@ -57,6 +58,12 @@ class LeaseLostError(StoreError):
     reason = Reason.SYNC_INTERRUPTED
 
 
+class MessageMovedError(StoreError):
+    """The message is not (any more) in a state that allows this; nothing was changed."""
+
+    reason = Reason.INTERNAL_ERROR
+
+
 class StatementRefusedError(StoreError):
     """PostgreSQL refused a statement for a reason that no administrator can mend."""
 
@@ -82,6 +89,8 @@ def store_error(error: Error) -> StoreError:
         return DatabaseAccessRefusedError(f"PostgreSQL refused a right (SQLSTATE {error.sqlstate}).")
     if isinstance(error, sql.UndefinedTable | sql.UndefinedFunction | sql.InvalidSchemaName | sql.UndefinedColumn):
         return DatabaseOutdatedError("The database's schema is not the one this program needs: run ocean-migrate.")
+    if isinstance(error, sql.UndefinedObject):
+        return DatabaseAccessRefusedError("A role that this version needs is missing: run bootstrap.sql again.")
     if isinstance(error, OperationalError):
         state = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
         return DatabaseUnavailableError(f"PostgreSQL broke off{state}.")

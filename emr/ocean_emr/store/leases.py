@@ -1,4 +1,5 @@
-"""One writer for each site: a row with an end and an epoch that only grows, by the database's clock.
+# ruff: noqa: S608 - what varies is the name of a table of ours
+"""One writer of a kind for each site: a row with an end and an epoch that only grows, by the database's clock.
 
 The EMR and Ocean know nothing of epochs, so whoever holds a lease renews it well before its end, keeps its
 requests shorter than what is left, and writes to the database only together with `confirm`.
@@ -8,9 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from ocean_emr.store.database import Transaction
 from ocean_emr.store.errors import LeaseLostError, LeaseTakenError
+
+
+class Writer(StrEnum):
+    """What there is one of for each site: the table of its leases."""
+
+    SYNC = "sync_lease"
+    WORKER = "worker_lease"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +31,20 @@ class Lease:
     """Who: unique for each process, such as the pod's name."""
     epoch: int
     """Larger than that of every earlier lease of the site."""
+    writer: Writer = Writer.SYNC
 
 
-async def acquire(transaction: Transaction, *, site: str, holder: str, lifetime: timedelta) -> Lease:
+async def acquire(
+    transaction: Transaction, *, site: str, holder: str, lifetime: timedelta, writer: Writer = Writer.SYNC
+) -> Lease:
     """A new lease.
 
     Raises:
         LeaseTakenError: Another lease has not ended yet.
     """
     cursor = await transaction.execute(
-        """
-        insert into ocean.sync_lease as lease (site, holder, epoch, expires_at)
+        f"""
+        insert into ocean.{writer} as lease (site, holder, epoch, expires_at)
         values (%(site)s, %(holder)s, 1, clock_timestamp() + %(lifetime)s)
         on conflict (site) do update
            set holder = excluded.holder, epoch = lease.epoch + 1, expires_at = excluded.expires_at
@@ -43,8 +55,8 @@ async def acquire(transaction: Transaction, *, site: str, holder: str, lifetime:
     )
     row = await cursor.fetchone()
     if row is None:
-        raise LeaseTakenError(f"Another run is at work for {site}.")
-    return Lease(site, holder, row[0])
+        raise LeaseTakenError(f"Another one is at work for {site}.")
+    return Lease(site, holder, row[0], writer)
 
 
 async def renew(transaction: Transaction, lease: Lease, *, lifetime: timedelta) -> None:
@@ -54,8 +66,8 @@ async def renew(transaction: Transaction, lease: Lease, *, lifetime: timedelta) 
         LeaseLostError: It has ended already; another one may be at work.
     """
     cursor = await transaction.execute(
-        """
-        update ocean.sync_lease set expires_at = clock_timestamp() + %(lifetime)s
+        f"""
+        update ocean.{lease.writer} set expires_at = clock_timestamp() + %(lifetime)s
          where site = %(site)s and holder = %(holder)s and epoch = %(epoch)s and expires_at > clock_timestamp()
         """,
         {"site": lease.site, "holder": lease.holder, "epoch": lease.epoch, "lifetime": lifetime},
@@ -73,8 +85,8 @@ async def confirm(transaction: Transaction, lease: Lease) -> None:
         LeaseLostError: It has ended; nothing of this transaction may be kept.
     """
     cursor = await transaction.execute(
-        """
-        select 1 from ocean.sync_lease
+        f"""
+        select 1 from ocean.{lease.writer}
          where site = %(site)s and holder = %(holder)s and epoch = %(epoch)s and expires_at > clock_timestamp()
            for share
         """,
@@ -87,8 +99,8 @@ async def confirm(transaction: Transaction, lease: Lease) -> None:
 async def release(transaction: Transaction, lease: Lease) -> None:
     """End `lease` now. One that was lost is left alone."""
     await transaction.execute(
-        """
-        update ocean.sync_lease set expires_at = clock_timestamp()
+        f"""
+        update ocean.{lease.writer} set expires_at = clock_timestamp()
          where site = %(site)s and holder = %(holder)s and epoch = %(epoch)s and expires_at > clock_timestamp()
         """,
         {"site": lease.site, "holder": lease.holder, "epoch": lease.epoch},

@@ -1,22 +1,23 @@
+# ruff: noqa: S608 - what is put into the SQL are words of this file
 """The queue of a site's messages, which is also the ledger of what came and what became of it.
 
 A row is an *event* (Ocean says that there is something), or a *delivery* (something for a chart, fetched and sealed).
 Rows of one lane go one after the other, by `event` and `step`; lanes go independently. What is here sees bytes:
-`ocean_emr.messages` seals, decides and acts. Every step the worker takes depends on its lease, in one statement, so
-that a worker that was overtaken changes nothing; what a person does (`store.held`) needs none.
+`ocean_emr.messages` seals, decides and acts. This module looks; the worker's steps are in `store.steps`, and what
+people do is in `store.held`.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from ocean_emr.store.errors import StoreError
+from ocean_emr.store.database import Transaction
 
-ACTOR: Final = "ocean-worker"
 EVENT: Final = "event"
 """The kind of an event's row. Kinds of deliveries are the business of `ocean_emr.messages.deliveries`."""
 
@@ -34,10 +35,6 @@ class State(StrEnum):
     """A person must decide."""
     DONE = "done"
     DISMISSED = "dismissed"
-
-
-class MessageMovedError(StoreError):
-    """The row is not (any more) in a state that allows this. Look at the queue again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +109,14 @@ class NewDelivery:
     """Whether it waits for the end of a sitting."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """When the sitting of a lane's notes ends, if nothing more comes."""
+
+    lane: bytes
+    ends_in: timedelta
+
+
 def lane_of(site: str, ref: str) -> bytes:
     """The lane of what goes to one patient's chart."""
     return hashlib.sha256(f"{site}/{ref}".encode()).digest()
@@ -120,3 +125,91 @@ def lane_of(site: str, ref: str) -> bytes:
 def own_lane_of(site: str, ref: str, kind: str) -> bytes:
     """A lane beside the patient's, for what must not wait: an arrival does not stand behind a note."""
     return hashlib.sha256(f"{site}/{kind}/{ref}".encode()).digest()
+
+
+_COLUMNS: Final = """
+    message.id, event, step, lane, kind, state, attempts, received_at, due_at, sent_at, epoch, detail, repeats,
+    source_id, version, body, body_key, plan, plan_key, plan_digest, written, emr_ref
+"""
+_WAITS: Final = "state in ('accepted', 'gathering', 'sent')"
+"""As in the partial indexes, word for word: only then are they used."""
+
+
+async def heads(transaction: Transaction, *, site: str, busy: Collection[bytes], most: int) -> tuple[Queued, ...]:
+    """What can be worked on now: of each lane its first row, if that is due; the longest due one first.
+
+    A row that is `GATHERING` stands for its whole sitting, which is over.
+
+    Args:
+        transaction: Where.
+        site: The clinic, as `namespace/name`.
+        busy: Lanes of which something is under way.
+        most: How many at most.
+    """
+    # The first of a lane is looked up row by row on purpose: the cost then follows from `most`, not from what waits.
+    cursor = await transaction.execute(
+        f"""
+        select {_COLUMNS} from ocean.message
+         where site = %(site)s and {_WAITS} and due_at <= statement_timestamp() and lane <> all(%(busy)s)
+           and id = (select first.id from ocean.message as first
+                      where first.site = message.site and first.lane = message.lane
+                        and first.state in ('accepted', 'gathering', 'sent')
+                        and (first.state = 'gathering') = (message.state = 'gathering')
+                      order by first.event, first.step limit 1)
+         order by due_at, event, step limit %(most)s
+        """,
+        {"site": site, "busy": list(busy), "most": most},
+    )
+    return tuple(_queued(row) for row in await cursor.fetchall())
+
+
+async def next_due(transaction: Transaction, *, site: str) -> timedelta | None:
+    """How long until something becomes due that is not yet; None when there is nothing of that kind."""
+    cursor = await transaction.execute(
+        f"""
+        select due_at - statement_timestamp() from ocean.message
+         where site = %(site)s and {_WAITS} and due_at > statement_timestamp() order by due_at limit 1
+        """,
+        {"site": site},
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def gathered(transaction: Transaction, *, site: str, lane: bytes) -> tuple[Queued, ...]:
+    """The notes of the lane's sitting, in their order."""
+    cursor = await transaction.execute(
+        f"""
+        select {_COLUMNS} from ocean.message
+         where site = %s and lane = %s and {_WAITS} and state = 'gathering' order by event, step
+        """,
+        [site, lane],
+    )
+    return tuple(_queued(row) for row in await cursor.fetchall())
+
+
+def _queued(row: Sequence[Any]) -> Queued:
+    (*first, detail, repeats, source_id, version, body, body_key, plan, plan_key, digest, written, emr_ref) = row
+    number, event, step, lane, kind, state, attempts, received_at, due_at, sent_at, epoch = first
+    return Queued(
+        id=number,
+        event=event,
+        step=step,
+        lane=lane,
+        kind=kind,
+        state=State(state),
+        attempts=attempts,
+        received_at=received_at,
+        due_at=due_at,
+        sent_at=sent_at,
+        epoch=epoch,
+        detail=None if detail is None else Event(**detail, received_at=received_at),
+        repeats=repeats,
+        source_id=source_id or "",
+        version=version or 0,
+        body=None if body is None else Sealed(body, body_key),
+        plan=None if plan is None else Sealed(plan, plan_key),
+        plan_digest=digest,
+        written=written,
+        emr_ref=emr_ref or "",
+    )

@@ -23,9 +23,10 @@ from ocean_emr.pod import Places, key_name, ocean_access, open_data_key, read_cr
 from ocean_emr.problems import KNOWN_ERRORS, CredentialsError, problem_of
 from ocean_emr.records import AppointmentPage
 from ocean_emr.registry import open_adapter
+from ocean_emr.store import holding
 from ocean_emr.store.errors import LeaseLostError, LeaseTakenError
 from ocean_emr.store.leases import Lease
-from ocean_emr.sync import holding, progress
+from ocean_emr.sync import progress
 from ocean_emr.sync.decide import Scope, Selection, Sweep, Window, agreeable, already_ran_today, select, window
 from ocean_emr.sync.exchange import Exchange, Tally
 from ocean_emr.sync.journal import Journal
@@ -33,7 +34,7 @@ from ocean_emr.sync.memory import Memory
 from ocean_emr.vault.access import SiteAccess
 from ocean_emr.vault.errors import KeyMissingError
 
-_OUTLIVE_A_DEAD_RUN: Final = holding.LIFETIME + timedelta(seconds=15)
+_OUTLIVE_A_DEAD_RUN: Final = holding.SYNC.lifetime + timedelta(seconds=15)
 _OUTLIVE_A_LIVE_RUN: Final = timedelta(minutes=15)
 
 log = structlog.get_logger(__name__)
@@ -131,9 +132,9 @@ async def synchronise(access: SiteAccess, order: Order, places: Places) -> Outco
     """
     patience = _OUTLIVE_A_DEAD_RUN if order.can_be_left_out else _OUTLIVE_A_LIVE_RUN
     try:
-        async with holding.holding(access.database, access.site, patience=patience) as lease:
-            journal = Journal(access.site, access.database, lease)
-            return await _under_lease(Task(access, order, places, lease, journal))
+        async with holding.holding(access.database, access.site, pace=holding.SYNC, patience=patience) as kept:
+            journal = Journal(access.site, access.database, kept.lease)
+            return await _under_lease(Task(access, order, places, kept.lease, journal))
     except LeaseTakenError as error:
         log.info("another run is at work", site=access.site)
         return Outcome() if order.can_be_left_out else Outcome(problem_of(error, utc_now()), try_again=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ocean_api import names
 from ocean_api.settings import SiteSettings
-from ocean_emr.store.database import Database, conninfo
+from ocean_emr.store.database import SCHEMA_VERSION, Database, conninfo
 from ocean_emr.vault.authorities import authority_file
 from ocean_emr.vault.client import StoredKey, Vault
 
@@ -41,7 +41,7 @@ class SiteAccess:
 
 @contextlib.asynccontextmanager
 async def site_access(
-    settings: SiteSettings, *, application: str, token_file: Path = TOKEN_FILE
+    settings: SiteSettings, *, application: str, token_file: Path = TOKEN_FILE, schema: int = SCHEMA_VERSION
 ) -> AsyncIterator[SiteAccess]:
     """Log in and connect. At the end the database login and Vault's tokens are given back.
 
@@ -49,6 +49,7 @@ async def site_access(
         settings: From `site.json`.
         application: Shown in `pg_stat_activity`, such as `ocean-sync`.
         token_file: The projected service-account token.
+        schema: The oldest schema of the database that the program works with.
 
     Raises:
         VaultError: As listed in `vault/errors.py`.
@@ -67,5 +68,6 @@ async def site_access(
         database=names.DATABASE_NAME,
     )
     role = names.vault_database_role(settings.namespace, settings.name)
-    async with vault, Database(where, partial(vault.database_login, role), application=application) as database:
+    login = partial(vault.database_login, role)
+    async with vault, Database(where, login, application=application, schema=schema) as database:
         yield SiteAccess(names.site_id(settings.namespace, settings.name), database, vault, settings)

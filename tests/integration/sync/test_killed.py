@@ -14,8 +14,9 @@ import pytest
 
 from integration.sync.clinic import ZONE, Clinic, Process, Tls, appointment, patient, small_clinic, until
 from ocean_api.reasons import Reason
+from ocean_emr.store import holding
 from ocean_emr.store.leases import Lease
-from ocean_emr.sync import holding, run
+from ocean_emr.sync import run
 from ocean_emr.testing.ocean_sim import Fault as OceanFault
 from ocean_emr.testing.ocean_sim import FaultKind as OceanFaultKind
 from ocean_emr.testing.oscar_sim import Fault, FaultKind, OscarSim, Profile
@@ -292,7 +293,7 @@ async def test_run_that_cannot_renew_its_lease_stops_where_it_stands(
     clinic: Clinic, oscar: OscarSim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It hangs in a call to the EMR that would last for minutes, and somebody else has taken over."""
-    monkeypatch.setattr(holding, "_RENEW_SECONDS", 0.2)
+    monkeypatch.setattr(holding, "SYNC", replace(holding.SYNC, renew_seconds=0.2))
     oscar.faults.add(FaultKind.SILENCE)
     running = asyncio.create_task(clinic.sync("full"))
     await until(lambda: oscar.ledger.total > 0)
@@ -306,7 +307,7 @@ async def test_run_that_cannot_renew_its_lease_stops_where_it_stands(
 async def test_lease_is_kept_for_as_long_as_a_run_takes(
     clinic: Clinic, oscar: OscarSim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holding, "_RENEW_SECONDS", 0.1)
+    monkeypatch.setattr(holding, "SYNC", replace(holding.SYNC, renew_seconds=0.1))
     clinic.gate.close(APPOINTMENTS)
     running = asyncio.create_task(clinic.sync("full"))
     await clinic.gate.reached()
@@ -352,13 +353,11 @@ async def test_two_runs_never_overlap(clinic: Clinic, oscar: OscarSim, monkeypat
     assert shown(clinic) == schedule(oscar)
 
 
-def test_lease_outlives_what_renews_it() -> None:
-    """A run that cannot renew stops before another can begin, whatever a single attempt takes."""
-    lifetime = holding.LIFETIME.total_seconds()
-    longest_attempt = 20 + 30  # for a connection (store/database.py), then for a lock
-
-    assert holding._RENEW_SECONDS + longest_attempt < lifetime
-    assert longest_attempt < holding._MARGIN_SECONDS
+@pytest.mark.parametrize("pace", [holding.SYNC, holding.WORKER])
+def test_lease_leaves_time_to_stop(pace: holding.Pace) -> None:
+    """Several attempts to renew fit in before the work is stopped, and it is stopped before another can begin."""
+    assert 3 * pace.renew_seconds + pace.margin_seconds <= pace.lifetime.total_seconds()
+    assert pace.margin_seconds >= 10
 
 
 async def test_vault_is_away(clinic: Clinic, oscar: OscarSim) -> None:

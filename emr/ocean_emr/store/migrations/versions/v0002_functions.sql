@@ -8,25 +8,25 @@ as $$ select 2 $$;
 create or replace function ocean.retire_site(site_namespace text, site_name text, forget boolean) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  id text := site_namespace || '/' || site_name;
+  addressed text := site_namespace || '/' || site_name;
   role_name name;
 begin
-  update ocean.site set retired_at = coalesce(retired_at, now()) where site.site = id
+  update ocean.site set retired_at = coalesce(retired_at, now()) where site.site = addressed
   returning group_role into role_name;
   if role_name is null then
     return;
   end if;
   perform ocean_login.close_account(role_name, forget);
   if forget then
-    delete from ocean.message where message.site = id;
-    delete from ocean.chart_link where chart_link.site = id;
-    delete from ocean.webhook where webhook.site = id;
-    delete from ocean.worker_lease where worker_lease.site = id;
-    delete from ocean.snapshot where snapshot.site = id;
-    delete from ocean.data_key where data_key.site = id;
-    delete from ocean.sync_lease where sync_lease.site = id;
-    delete from ocean.site_state where site_state.site = id;
-    delete from ocean.site where site.site = id;
+    delete from ocean.message where message.site = addressed;
+    delete from ocean.chart_link where chart_link.site = addressed;
+    delete from ocean.webhook where webhook.site = addressed;
+    delete from ocean.worker_lease where worker_lease.site = addressed;
+    delete from ocean.snapshot where snapshot.site = addressed;
+    delete from ocean.data_key where data_key.site = addressed;
+    delete from ocean.sync_lease where sync_lease.site = addressed;
+    delete from ocean.site_state where site_state.site = addressed;
+    delete from ocean.site where site.site = addressed;
   end if;
 end $$;
 
@@ -109,7 +109,7 @@ create function ocean.retry_held(site_namespace text, site_name text, asked_by t
 returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  id text := site_namespace || '/' || site_name;
+  addressed text := site_namespace || '/' || site_name;
   number bigint;
 begin
   update ocean.message
@@ -117,10 +117,10 @@ begin
          reason = null, note = null,
          plan = case when written > 0 then plan end, plan_key = case when written > 0 then plan_key end,
          plan_digest = case when written > 0 then plan_digest end
-   where message.site = id and state = 'held' and reason <> 'EmrOutcomeUnknown';
+   where message.site = addressed and state = 'held' and reason <> 'EmrOutcomeUnknown';
   get diagnostics number = row_count;
-  perform ocean.append_audit(id, asked_by, 'messages.retry', jsonb_build_object('messages', number), 'done');
-  perform pg_notify(ocean.message_channel(site.group_role), '') from ocean.site where site.site = id;
+  perform ocean.append_audit(addressed, asked_by, 'messages.retry', jsonb_build_object('messages', number), 'done');
+  perform pg_notify(ocean.message_channel(site.group_role), '') from ocean.site where site.site = addressed;
   return number;
 end $$;
 
