@@ -1,0 +1,90 @@
+"""What the gateway's login may do: ask how a clinic's webhooks are known, and keep the events that come by them."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ocean_emr.store.database import Transaction
+from ocean_emr.store.webhooks import digest_of
+
+
+class Outcome(StrEnum):
+    """What became of an event."""
+
+    STORED = "stored"
+    REPLAY = "replay"
+    """The same event waits already."""
+    UNKNOWN_SITE = "unknown-site"
+    FULL = "full"
+    """Too many of the clinic's events wait."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Event:
+    """What Ocean tells: that there is something to fetch. Nothing of a patient."""
+
+    site_number: str
+    type: str
+    ref: str
+    session: str = ""
+    """Empty where none was named."""
+    source: str = ""
+    """Likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An event's outcome, and the channel on which its site's worker listens."""
+
+    outcome: Outcome
+    channel: str | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Verifier:
+    """Tells a clinic's webhook key from every other one."""
+
+    salt: bytes
+    digest: bytes
+
+    def accepts(self, key: str) -> bool:
+        """Whether it was made for `key`. Takes the same time for each wrong one."""
+        return hmac.compare_digest(self.digest, digest_of(key, self.salt))
+
+
+async def verifier(transaction: Transaction, site_number: str) -> Verifier | None:
+    """How webhooks of the living site with that number are known; None: it takes none, or is not there."""
+    cursor = await transaction.execute("select salt, digest from ocean.webhook_verifier(%s)", [site_number])
+    row = await cursor.fetchone()
+    return Verifier(*row) if row else None
+
+
+async def accept(transaction: Transaction, events: Sequence[Event]) -> list[Kept]:
+    """Keep `events`. Each one's outcome, in their order.
+
+    Give them sorted: whoever else keeps some of the same events then waits for this transaction, not in a circle.
+    """
+    columns = [[getattr(event, name) for event in events] for name in Event.__slots__]
+    cursor = await transaction.execute(
+        """
+        select kept.outcome, kept.channel
+          from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+               with ordinality as event (number, type, ref, session, source, place),
+               lateral ocean.accept_event(number, type, ref, session, source) as kept
+         order by place
+        """,
+        columns,
+    )
+    return [Kept(Outcome(outcome), channel) for outcome, channel in await cursor.fetchall()]
+
+
+async def wake(transaction: Transaction, channels: Sequence[str]) -> None:
+    """Tell the workers on `channels` that something has come. In a transaction of its own, which writes nothing.
+
+    So nothing could be lost, and its commit need not wait for the disk.
+    """
+    await transaction.execute("select set_config('synchronous_commit', 'off', true)")
+    await transaction.execute("select pg_notify(channel, '') from unnest(%s::text[]) as channel", [list(channels)])
