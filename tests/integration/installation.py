@@ -89,7 +89,7 @@ class Installation:
     def prepare(self) -> None:
         """What the chart brings along: namespace and accounts."""
         self.namespace(CONTROL_NAMESPACE)
-        for account in ("ocean-operator", "ocean-migrate"):
+        for account in ("ocean-operator", "ocean-migrate", "ocean-gateway"):
             self.account(CONTROL_NAMESPACE, account)
 
     def namespace(self, name: str) -> None:
