@@ -13,8 +13,8 @@ from uuid import UUID, uuid5
 
 from pydantic import AwareDatetime, ConfigDict, ValidationError
 
-from ocean_api.base import ApiModel
 from ocean_api.reasons import EXPLANATIONS, Reason
+from ocean_emr.confidential import Confidential
 from ocean_emr.ocean.inbound_profile import EventType
 from ocean_emr.records import HealthNumber, PatientId, Sex
 from ocean_emr.writes import Demographics
@@ -63,15 +63,10 @@ class Kind(StrEnum):
     """A walk-in's booking."""
 
 
-class Content(ApiModel):
+class Content(Confidential):
     """What is delivered, as it is sealed into the queue."""
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(<hidden>)"
-
-    __str__ = __repr__
 
 
 class Person(Content):

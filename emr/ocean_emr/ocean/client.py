@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from typing import Self
 from ocean_emr.ocean import profile
 from ocean_emr.ocean.crypto import EncryptedBlock, SharedEncryptionKey, decrypt, read_json_object
 from ocean_emr.ocean.errors import Call, OceanAnswerUnreadableError, SekMismatchError
-from ocean_emr.ocean.exchange import Answer, Exchange, expect_success
+from ocean_emr.ocean.exchange import MAX_ANSWER_BYTES, Answer, Exchange, expect_success
 from ocean_emr.ocean.login import ClientCredentials, SiteCredential, login_for
 from ocean_emr.ocean.profile import BatchResult, Upload
 
@@ -66,6 +66,7 @@ class OceanClient:
         Raises:
             OceanError: The address, the authority or the credential cannot be used as it is written.
         """
+        self.site_number = access.site_number
         self._by_token = isinstance(access.credential, ClientCredentials)
         self._login = login_for(access.site_number, access.credential)
         self._exchange = Exchange(access.url, ca_bundle=access.ca_bundle, deadline_seconds=deadline_seconds)
@@ -160,8 +161,15 @@ class OceanClient:
         expect_success(call, answer, remedy=_NO_UPLOADS if answer.status == HTTPStatus.NOT_FOUND else None)
         return profile.read_results(answer.json(call), refs, call)
 
-    async def _ask(
-        self, call: Call, method: str, path: str, *, accept: str = "application/json", content: bytes | None = None
+    async def _ask(  # noqa: PLR0913 - keywords, all of them parts of one request
+        self,
+        call: Call,
+        method: str,
+        path: str,
+        *,
+        accept: str = "application/json",
+        content: bytes | None = None,
+        most_bytes: int = MAX_ANSWER_BYTES,
     ) -> Answer:
         """Ocean's answer as the site, with a new token if the old one was no longer accepted.
 
@@ -169,13 +177,14 @@ class OceanClient:
         the same effect once and twice.
         """
         about = {"accept": accept, "content-type": "application/json"}
-        answer = await self._as_site(call, method, path, about, content)
-        if answer.status == HTTPStatus.UNAUTHORIZED and self._login.renew():
-            answer = await self._as_site(call, method, path, about, content)
-        return answer
 
-    async def _as_site(
-        self, call: Call, method: str, path: str, about: Mapping[str, str], content: bytes | None
-    ) -> Answer:
-        who = await self._login.headers(self._exchange)
-        return await self._exchange.send(call, method, path, headers={**about, **who}, content=content)
+        async def as_site() -> Answer:
+            headers = {**about, **await self._login.headers(self._exchange)}
+            return await self._exchange.send(
+                call, method, path, headers=headers, content=content, most_bytes=most_bytes
+            )
+
+        answer = await as_site()
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._login.renew():
+            answer = await as_site()
+        return answer

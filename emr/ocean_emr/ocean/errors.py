@@ -6,6 +6,7 @@ OceanError
 │   └── OceanTlsError               likewise; heals when the certificate or the trusted authority changes
 ├── OceanAccessRefusedError       end this run; no further call with this credential
 ├── OceanAnswerUnreadableError    end this run, remove nothing: Ocean, its address or our profile changed
+│   └── OceanAnswerTooLargeError    likewise; where one message was asked for, it alone is unreadable
 ├── OceanRecordRejectedError      set this record aside, go on with the next
 ├── OceanMessageError             hold this message, go on with the next
 │   ├── MessageGoneError            Ocean has nothing (any more) under its references
@@ -128,6 +129,10 @@ class OceanAnswerUnreadableError(OceanError):
     """Something answered, but not in a form this client knows."""
 
     reason = Reason.OCEAN_ANSWER_UNREADABLE
+
+
+class OceanAnswerTooLargeError(OceanAnswerUnreadableError):
+    """The answer is larger than anything we would take."""
 
 
 class OceanRecordRejectedError(OceanError):

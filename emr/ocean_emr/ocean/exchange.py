@@ -24,6 +24,7 @@ from ocean_emr.answers import http_moment
 from ocean_emr.ocean.errors import (
     Call,
     OceanAccessRefusedError,
+    OceanAnswerTooLargeError,
     OceanAnswerUnreadableError,
     OceanRateLimitedError,
     OceanTlsError,
@@ -35,7 +36,7 @@ for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-"""Far above any answer we ask for; a larger one is not read to its end."""
+"""Far above any answer but a file's; a larger one is not read to its end."""
 
 _ATTEMPTS = 3
 _MOMENTARY = frozenset({408, 425, 500, 502, 503, 504})
@@ -98,7 +99,7 @@ class Exchange:
         """Close the connections."""
         await self._http.aclose()
 
-    async def send(
+    async def send(  # noqa: PLR0913 - keywords, all of them parts of one request
         self,
         call: Call,
         method: str,
@@ -106,28 +107,38 @@ class Exchange:
         *,
         headers: Mapping[str, str],
         content: bytes | None = None,
+        most_bytes: int = MAX_ANSWER_BYTES,
     ) -> Answer:
         """Ocean's answer to one request, whatever its status below 500 but 429 and redirections.
 
+        Args:
+            call: What is asked, for errors.
+            method: Of HTTP.
+            path: With its query, already quoted.
+            headers: Of the request.
+            content: Its body.
+            most_bytes: How much of an answer is read; a larger one is an error.
+
         Raises:
             OceanUnavailableError: Not reached, out of order, or asking for a pause, after up to three tries.
-            OceanAnswerUnreadableError: Sent elsewhere, too large, or compressed.
+            OceanAnswerTooLargeError: Larger than `most_bytes`.
+            OceanAnswerUnreadableError: Sent elsewhere, or compressed.
         """
         # Not stamina's decorator or caller: those log the arguments, and ours hold credentials.
         async for attempt in stamina.retry_context(on=_pause_after, attempts=_ATTEMPTS, wait_initial=0.2, wait_max=3.0):
             with attempt:
                 request = self._http.build_request(method, self._root + path, headers=headers, content=content)
-                answer = await self._attempt(call, request)
+                answer = await self._attempt(call, request, most_bytes)
                 refuse_status(call, answer)
                 return answer
         raise AssertionError("stamina ends by a result or an error")  # pragma: no cover
 
-    async def _attempt(self, call: Call, request: httpx.Request) -> Answer:
+    async def _attempt(self, call: Call, request: httpx.Request, most_bytes: int) -> Answer:
         try:
             with anyio.fail_after(self._deadline):
                 response = await self._http.send(request, stream=True)
                 try:
-                    return await _read(call, response)
+                    return await _read(call, response, most_bytes)
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
@@ -166,16 +177,16 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def _read(call: Call, response: httpx.Response) -> Answer:
+async def _read(call: Call, response: httpx.Response, most_bytes: int) -> Answer:
     """The whole answer, if it is of a size and form to be read."""
     if "content-encoding" in response.headers:
         raise OceanAnswerUnreadableError("Ocean's answer is compressed, unasked", call=call)
     body = bytearray()
     async for part in response.aiter_raw():
         body += part
-        if len(body) > MAX_ANSWER_BYTES:
-            raise OceanAnswerUnreadableError(
-                f"Ocean's answer is larger than {MAX_ANSWER_BYTES} bytes", call=call, http_status=response.status_code
+        if len(body) > most_bytes:
+            raise OceanAnswerTooLargeError(
+                f"Ocean's answer is larger than {most_bytes} bytes", call=call, http_status=response.status_code
             )
     return Answer(response.status_code, response.headers, bytes(body))
 
