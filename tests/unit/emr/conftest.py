@@ -32,13 +32,9 @@ def profile() -> Profile:
 @pytest.fixture
 def sim(running: dict[Profile, OscarSim], profile: Profile) -> OscarSim:
     """Well, and with the clinic above."""
-    sim, held = running[profile], clinic()
+    sim = running[profile]
     sim.faults.clear()
     sim.ledger.clear()
     sim.logins.token_exists = True
-    sim.clinic.providers, sim.clinic.appointments, sim.clinic.patients = (
-        held.providers,
-        held.appointments,
-        held.patients,
-    )
+    sim.clinic.become(clinic())
     return sim

@@ -12,7 +12,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from ocean_emr.testing.oscar_sim.app import CONTEXT, SimulatedOscar
-from ocean_emr.testing.oscar_sim.clinic import SimClinic, demo_clinic
+from ocean_emr.testing.oscar_sim.clinic import SimClinic
+from ocean_emr.testing.oscar_sim.demo import demo_clinic
 from ocean_emr.testing.oscar_sim.signatures import Profile, SimCredentials
 from ocean_emr.testing.serving import server
 

@@ -16,7 +16,8 @@ from ocean_emr.testing.oscar_sim.clinic import SimClinic
 from ocean_emr.testing.oscar_sim.control import Control
 from ocean_emr.testing.oscar_sim.faults import Fault, FaultKind, Faults
 from ocean_emr.testing.oscar_sim.ledger import Ledger, Received
-from ocean_emr.testing.oscar_sim.services import Call, Services, crash
+from ocean_emr.testing.oscar_sim.office import Call, crash
+from ocean_emr.testing.oscar_sim.services import Services, writes
 from ocean_emr.testing.oscar_sim.signatures import Logins, Profile, Refusal, SimCredentials, refused
 from ocean_emr.testing.oscar_sim.spoiling import BEFORE_OSCAR, Spoiled, json_answer, page, refusal, reshaped
 
@@ -32,6 +33,9 @@ _DELIVERY: Final = frozenset(
         FaultKind.RESET,
         FaultKind.DRIP,
         FaultKind.ENDLESS,
+        FaultKind.SILENCE_AFTER,
+        FaultKind.RESET_AFTER,
+        FaultKind.FAILED_AFTER,
     }
 )
 
@@ -55,8 +59,10 @@ class SimulatedOscar:
         return Starlette(routes=[*control.routes(), everything])
 
     async def _receive(self, request: Request) -> Response:
-        entry = self.ledger.enter(request.method, request.url.path)
-        strike = self.faults.strike(request.url.path)
+        path = request.url.path
+        changes = writes(request.method, path.removeprefix(_SERVICES))
+        entry = self.ledger.enter(request.method, path, writes=changes)
+        strike = self.faults.strike(path, writes=changes)
         entry.fault = strike.kind if strike else ""
         answer = self._answer(request, await request.body(), strike, entry)
         entry.status = answer.status_code
@@ -75,7 +81,7 @@ class SimulatedOscar:
         barred = self._login(request, kind, entry)
         if barred is not None:
             return barred
-        good = self._service(path.removeprefix(_SERVICES), request.method, body, kind, entry)
+        good = self._service(request, body, kind, entry)
         reshape = kind in _RESHAPING and good.media_type == "application/json"
         return reshaped(good, kind) if kind and reshape else good
 
@@ -98,7 +104,7 @@ class SimulatedOscar:
         named = self.faults.condition(FaultKind.NAMED_CODES) is not None
         return refused(verdict, self.profile, named=named) if verdict else None
 
-    def _service(self, path: str, method: str, body: bytes, kind: FaultKind | None, entry: Received) -> Response:
+    def _service(self, request: Request, body: bytes, kind: FaultKind | None, entry: Received) -> Response:
         if kind is FaultKind.SCOPE_403:
             return json_answer({"error": "insufficient_scope"}, 403)
         if kind is FaultKind.SERVER_ERROR_PAGE:
@@ -106,8 +112,16 @@ class SimulatedOscar:
         if kind is FaultKind.NOT_ACCEPTABLE:
             return page("HTTP Status 406", "Not Acceptable", 406)
         nobody = entry.login != "accepted" or self.faults.condition(FaultKind.USER_DISABLED) is not None
-        foreign_chart = kind is FaultKind.FOREIGN_CHART
-        return self._services.answer(Call(path, method, body, nobody=nobody, foreign_chart=foreign_chart))
+        call = Call(
+            request.url.path.removeprefix(_SERVICES),
+            request.method,
+            body,
+            nobody=nobody,
+            foreign_chart=kind is FaultKind.FOREIGN_CHART,
+            query=dict(request.query_params),
+            accept=request.headers.get("accept", "*/*"),
+        )
+        return self._services.answer(call)
 
     def _now(self) -> float:
         return time.time() + (_HOUR if self.faults.condition(FaultKind.CLOCK_AHEAD) else 0)

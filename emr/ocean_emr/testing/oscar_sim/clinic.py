@@ -1,7 +1,9 @@
-"""What the simulated OSCAR holds, and the clinic of the demo. Nobody in it is real."""
+"""What the simulated OSCAR holds. Nobody in it is real."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -34,16 +36,23 @@ class SimAppointment:
     status: str | None = "t"
     reason: str = ""
     type: str = ""
+    notes: str = ""
+    location: str = ""
 
     @property
     def end(self) -> time:
         """The last minute, which is what OSCAR stores."""
         return (datetime.combine(self.day, self.clock) + timedelta(minutes=self.minutes - 1)).time()
 
+    @property
+    def key(self) -> str:
+        """The marker of ours in its notes."""
+        return marker_in(self.notes)
+
 
 @dataclass(frozen=True, slots=True)
 class SimPatient:
-    """A row of OSCAR's demographic table, and of the table of its further fields."""
+    """A row of OSCAR's demographic table, and of the tables beside it."""
 
     no: int
     last_name: str
@@ -53,17 +62,105 @@ class SimPatient:
     hin: str = ""
     version: str = ""
     province: str = "ON"
+    """Of the health card."""
     card_renewal: date | None = None
     status: str = "AC"
     phone: str = ""
-    mobile: str = ""
+    work_phone: str = ""
     email: str = ""
     language: str = "English"
     street: str = ""
     city: str = ""
+    home_province: str = ""
     postal: str = ""
     provider_no: str = ""
     family_doctor: str = ""
+    alias: str = ""
+    chart_no: str = ""
+    roster_status: str = ""
+    joined: date | None = None
+    effective: date | None = None
+
+    # In the table, and unknown to the REST interface: every PUT empties them.
+    residence: str = ""
+    enrolled_to: str = ""
+
+    # Of tables of their own.
+    mobile: str = ""
+    """A further field, `demo_cell`."""
+    nurse: str = ""
+    alert: str = ""
+    waiting_list: int | None = None
+    waiting_since: date | None = None
+    admitted: bool = True
+    """To a programme; without, nobody finds the patient on OSCAR's own pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimNote:
+    """A row of OSCAR's note table: one revision. A chart shows the last one of each `uuid`."""
+
+    no: int
+    demographic_no: int
+    uuid: str
+    text: str = field(repr=False)
+    observed: datetime
+    provider_no: str
+    signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SimDocument:
+    """A row of OSCAR's document table, and its file."""
+
+    no: int
+    demographic_no: int
+    description: str = field(repr=False)
+    file_name: str
+    content: bytes = field(repr=False)
+    observed: date | None
+
+    @property
+    def key(self) -> str:
+        """The marker of ours in its title."""
+        return marker_in(self.description)
+
+
+@dataclass(frozen=True, slots=True)
+class SimStatus:
+    """A row of OSCAR's table of appointment statuses, which the clinic edits."""
+
+    code: str
+    description: str
+    active: bool = True
+
+
+_MARKER: Final = re.compile(r"\[BR:([0-9a-f]+)\]")
+
+
+def marker_in(text: str) -> str:
+    """What `[BR:…]` in `text` says; empty without one."""
+    match = _MARKER.search(text)
+    return match[1] if match else ""
+
+
+# Source: open-osp/Open-O, oscardata.sql.
+_STATUSES: Final = (
+    SimStatus("t", "To Do"),
+    SimStatus("T", "Daysheet Printed"),
+    SimStatus("H", "Here"),
+    SimStatus("P", "Picked"),
+    SimStatus("E", "Empty Room"),
+    SimStatus("a", "Customized 1"),
+    SimStatus("b", "Customized 2"),
+    SimStatus("c", "Customized 3", active=False),
+    SimStatus("h", "Confirmed"),
+    SimStatus("N", "No Show"),
+    SimStatus("C", "Cancelled"),
+    SimStatus("B", "Billed"),
+)
+
+Row = SimProvider | SimAppointment | SimPatient | SimNote | SimDocument | SimStatus
 
 
 @dataclass(slots=True)
@@ -73,8 +170,11 @@ class SimClinic:
     providers: dict[str, SimProvider] = field(default_factory=dict)
     appointments: dict[int, SimAppointment] = field(default_factory=dict)
     patients: dict[int, SimPatient] = field(default_factory=dict)
+    notes: dict[int, SimNote] = field(default_factory=dict)
+    documents: dict[int, SimDocument] = field(default_factory=dict)
+    statuses: dict[str, SimStatus] = field(default_factory=lambda: {status.code: status for status in _STATUSES})
 
-    def add(self, *rows: SimProvider | SimAppointment | SimPatient) -> None:
+    def add(self, *rows: Row) -> None:
         """Put `rows` in, each in the place of one with the same number."""
         for row in rows:
             match row:
@@ -84,66 +184,26 @@ class SimClinic:
                     self.appointments[row.no] = row
                 case SimPatient():
                     self.patients[row.no] = row
+                case SimNote():
+                    self.notes[row.no] = row
+                case SimDocument():
+                    self.documents[row.no] = row
+                case SimStatus():
+                    self.statuses[row.code] = row
+
+    def become(self, other: SimClinic) -> None:
+        """Hold what `other` holds, and nothing else."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(other, name))
+
+    def shown_notes(self, demographic_no: int) -> list[SimNote]:
+        """What the chart shows: of each note the last revision, the newest observation first."""
+        # Source: scoophealth/oscar CaseManagementNoteDAO: the greatest id of each uuid, wherever it stands.
+        last = {note.uuid: note for note in self.notes.values()}
+        mine = (note for note in last.values() if note.demographic_no == demographic_no)
+        return sorted(mine, key=lambda note: (note.observed, note.no), reverse=True)
 
 
-_FIRST_NAMES: Final = ("Zoé", "Amélie", "Noël", "Jordan", "Sam", "Robin", "François", "Maëlle", "Kim", "Théo")
-_REASONS: Final = ("Checkup", "Suivi", "Prénatal", "Vaccination", "Follow-up")
-_DEMO_DAYS: Final = 70
-_DEMO_PATIENTS: Final = 40
-_SATURDAY: Final = 5
-
-
-def demo_clinic(today: date) -> SimClinic:
-    """Four providers, forty patients, and bookings on the weekdays and the next few days from `today` on.
-
-    Every day, a Sunday too, has at least three bookings, so that a demo never shows an empty clinic.
-    """
-    clinic = SimClinic()
-    clinic.add(
-        SimProvider("101", "Tremblay", "Zoé", "012345"),
-        SimProvider("102", "Singh", "Arjun", "023456"),
-        SimProvider("103", "Côté", "François", "034567"),
-        SimProvider("104", "Connect", "Ocean"),
-    )
-    clinic.add(*(_demo_patient(number) for number in range(1, _DEMO_PATIENTS + 1)))
-    number = 5000
-    for ahead in range(-1, _DEMO_DAYS):
-        day = today + timedelta(days=ahead)
-        for turn in range(12 if day.weekday() < _SATURDAY else 3):
-            number += 1
-            clinic.add(_demo_appointment(number, day, turn))
-    return clinic
-
-
-def _demo_patient(number: int) -> SimPatient:
-    return SimPatient(
-        1000 + number,
-        last_name=f"p{number:04d}",
-        first_name=_FIRST_NAMES[number % len(_FIRST_NAMES)],
-        birth=date(1930 + number * 2 % 90, 1 + number % 12, 1 + number % 28),
-        sex="FM"[number % 2],
-        hin=f"{9_000_000_000 + number * 7_919}",
-        version="AB",
-        phone=f"416-555-{number:04d}",
-        mobile=f"647-555-{number:04d}",
-        email=f"p{number:04d}@example.org",
-        language="French" if number % 3 == 0 else "English",
-        street=f"{number} rue Principale",
-        city="Toronto",
-        postal="M5V 1A1",
-        provider_no=f"10{1 + number % 3}",
-    )
-
-
-def _demo_appointment(number: int, day: date, turn: int) -> SimAppointment:
-    blocked = turn == 11  # noqa: PLR2004 - the last of a weekday
-    return SimAppointment(
-        number,
-        provider_no=f"10{1 + turn % 3}",
-        day=day,
-        clock=time(9 + turn // 3, 20 * (turn % 3)),
-        minutes=20,
-        demographic_no=0 if blocked else 1001 + number % _DEMO_PATIENTS,
-        status="tttHtNttCttt"[turn],
-        reason="Blocked" if blocked else _REASONS[number % len(_REASONS)],
-    )
+def next_number(table: Iterable[int]) -> int:
+    """A number that nothing in `table` has."""
+    return max(table, default=0) + 1

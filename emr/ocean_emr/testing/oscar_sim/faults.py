@@ -22,6 +22,8 @@ class FaultKind(StrEnum):
     """To a login page on another host."""
     SILENCE = "silence"
     """No answer at all."""
+    BAD_REQUEST = "400"
+    TOO_LARGE = "413"
 
     # Strikes on the login, whatever was signed.
     BARE_401 = "bare-401"
@@ -48,6 +50,12 @@ class FaultKind(StrEnum):
     """The list without its wrapper."""
     NO_CONTENT = "no-content"
     """The wrapper without its list, when the list is empty."""
+    SILENCE_AFTER = "silence-after"
+    """What was asked is done, and nothing is answered."""
+    RESET_AFTER = "reset-after"
+    """Likewise, and the connection breaks off before the first byte."""
+    FAILED_AFTER = "500-after"
+    """Likewise, and the answer is a page about an exception."""
 
     # Conditions, which last as long as the fault is there.
     CLOCK_AHEAD = "clock-ahead"
@@ -60,6 +68,20 @@ class FaultKind(StrEnum):
     """The token is good, and its provider is gone."""
     NO_APPOINTMENT_RIGHT = "no-appointment-right"
     NO_DEMOGRAPHIC_RIGHT = "no-demographic-right"
+    NO_WRITE_RIGHT = "no-write-right"
+    """Everything may be read."""
+    NO_PROGRAMME = "no-programme"
+    """The provider belongs to none, so that no patient can be admitted."""
+    NOTES_HIDDEN = "notes-hidden"
+    """The provider's programme is not the patient's: the chart looks empty."""
+    UUID_IGNORED = "uuid-ignored"
+    """Notes get a uuid of the server's own."""
+    NAMES_IN_CAPITALS = "names-in-capitals"
+    """New patients' names are stored in capitals."""
+    STATUS_MOVES = "status-moves"
+    """Each appointment gets the status in `detail` just after it has been read: the front desk is quicker."""
+    CHART_MOVES = "chart-moves"
+    """Each chart gets the phone number in `detail` just after it has been read."""
     REST_OFF = "rest-module-off"
     PROVIDER_HIDDEN = "provider-hidden"
     """The provider whose number is in `detail` is not shown, nor is their schedule."""
@@ -89,6 +111,8 @@ class Fault:
     kind: FaultKind
     path: str = "/ws/"
     """Strikes only requests whose path contains this."""
+    writes_only: bool = False
+    """Strikes only requests that would change something."""
     skip: int = 0
     """How many of those are spared first."""
     times: int | None = None
@@ -98,10 +122,11 @@ class Fault:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The fault in `{"kind", "path", "skip", "times", "retryAfter", "detail"}`; only the kind is needed."""
+        """The fault in a JSON object whose keys are ours in camel case; only the kind is needed."""
         return cls(
             FaultKind(value["kind"]),
             path=value.get("path", "/ws/"),
+            writes_only=value.get("writesOnly", False),
             skip=value.get("skip", 0),
             times=value.get("times"),
             retry_after=value.get("retryAfter"),
@@ -136,12 +161,12 @@ class Faults:
         """The condition, if it holds."""
         return self._conditions.get(kind)
 
-    def strike(self, path: str) -> Fault | None:
-        """The fault that strikes a request for `path`; counts it."""
+    def strike(self, path: str, *, writes: bool) -> Fault | None:
+        """The fault that strikes a request for `path`, which `writes` or only reads; counts it."""
         with self._lock:
             struck = None
             for place, (fault, met) in enumerate(self._strikes):
-                if fault.path not in path:
+                if fault.path not in path or (fault.writes_only and not writes):
                     continue
                 self._strikes[place] = (fault, met + 1)
                 last = float("inf") if fault.times is None else fault.skip + fault.times

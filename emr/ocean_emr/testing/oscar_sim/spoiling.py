@@ -20,6 +20,8 @@ BEFORE_OSCAR: Final = {
     FaultKind.FIREWALL_PAGE: 403,
     FaultKind.REDIRECT: 302,
     FaultKind.SILENCE: 0,
+    FaultKind.BAD_REQUEST: 400,
+    FaultKind.TOO_LARGE: 413,
 }
 _DRIP_SECONDS: Final = 0.05
 _CHUNK: Final = b" " * 65_536
@@ -74,8 +76,12 @@ class Spoiled(Response):
         """Deliver."""
         body = bytes(self.body)
         match self._kind:
-            case FaultKind.SILENCE:
+            case FaultKind.SILENCE | FaultKind.SILENCE_AFTER:
                 await _until_gone(receive)
+            case FaultKind.RESET_AFTER:
+                reset_connection(scope)
+            case FaultKind.FAILED_AFTER:
+                await page("HTTP Status 500", "java.lang.NullPointerException: p1001", 500)(scope, receive, send)
             case FaultKind.WEB_PAGE:
                 text = body.decode(errors="replace").replace("<", "&lt;")
                 await page("Sign in", f"<pre>{text}</pre>", 200)(scope, receive, send)

@@ -42,7 +42,7 @@ class Writer:
             "appointmentDate": self._day(row.day),
             "startTime": self._clock(row.day, row.clock),
             "demographicNo": row.demographic_no,
-            "notes": "",
+            "notes": row.notes,
             "status": row.status,
             "lastName": patient.last_name if patient else None,
             "firstName": patient.first_name if patient else None,
@@ -61,9 +61,11 @@ class Writer:
             "name": f"{patient.last_name}, {patient.first_name}" if patient else ".",
         }
 
-    def detail(self, row: SimAppointment, patient: SimPatient | None) -> dict[str, Any]:
-        """The answer of `getAppointment`; classic builds write moments for days and times there."""
-        as_moments = self.profile is Profile.CLASSIC
+    def detail(
+        self, row: SimAppointment, patient: SimPatient | None, *, as_moments: bool | None = None
+    ) -> dict[str, Any]:
+        """The answer of `getAppointment`; classic builds write moments for days and times there, others elsewhere."""
+        as_moments = self.profile is Profile.CLASSIC if as_moments is None else as_moments
         return {
             "id": row.no,
             "providerNo": row.provider_no,
@@ -74,13 +76,16 @@ class Writer:
             "status": row.status,
             "reason": row.reason,
             "type": row.type,
+            "notes": row.notes,
+            "location": row.location,
             "demographic": {"lastName": patient.last_name} if patient else None,
         }
 
     def chart(self, row: SimPatient) -> dict[str, Any]:
-        """The answer of `demographics/{id}`, without the lists of doctors that OSCAR adds."""
-        doctor = row.family_doctor
-        return {
+        """The answer of `demographics/{id}`, with as little as possible of the lists of doctors that OSCAR adds."""
+        # Open-O never shows the alert, which a PUT may replace. Source: DemographicService, getDemographicData.
+        alert = {"alert": row.alert or None} if self.profile is Profile.CLASSIC else {}
+        return alert | {
             "demographicNo": row.no,
             "lastName": row.last_name,
             "firstName": row.first_name,
@@ -92,17 +97,58 @@ class Writer:
             "hin": row.hin,
             "ver": row.version,
             "hcType": row.province,
-            "hcRenewDate": row.card_renewal.isoformat() if row.card_renewal else None,
+            "hcRenewDate": self._chart_day(row.card_renewal),
+            "effDate": self._chart_day(row.effective),
+            "dateJoined": self._chart_day(row.joined),
             "patientStatus": row.status,
+            "rosterStatus": row.roster_status,
+            "chartNo": row.chart_no,
+            "alias": row.alias,
             "phone": row.phone,
-            "alternativePhone": "",
+            "alternativePhone": row.work_phone,
             "email": row.email,
             "officialLanguage": row.language,
             "providerNo": row.provider_no,
-            "familyDoctor": f"<rdohip>1</rdohip><rd>{doctor}</rd>" if doctor else "<rdohip></rdohip><rd></rd>",
-            "address": {"address": row.street, "city": row.city, "province": row.province, "postal": row.postal},
-            "extras": [{"key": "demo_cell", "value": row.mobile}] if row.mobile else [],
+            "familyDoctor": row.family_doctor or "<rdohip></rdohip><rd></rd>",
+            "address": {"address": row.street, "city": row.city, "province": row.home_province, "postal": row.postal},
+            "previousAddress": {"address": None, "city": None, "province": None, "postal": None},
+            "nurse": row.nurse or None,
+            "waitingListID": row.waiting_list,
+            "onWaitingListSinceDate": self._chart_day(row.waiting_since),
+            "extras": [self._cell(row)] if row.mobile else [],
+            "doctors": [{"providerNo": row.provider_no}] if row.provider_no else [],
+            "activeCount": 1,
+            "age": {"years": 40},
         }
+
+    def found(self, row: SimPatient) -> dict[str, Any]:
+        """An item of `demographics/search`."""
+        return {
+            "demographicNo": row.no,
+            "lastName": row.last_name,
+            "firstName": row.first_name,
+            "sex": row.sex,
+            "dob": self._moment(row.birth, time(0)),
+            "hin": row.hin,
+            "patientStatus": row.status,
+            "phone": row.phone,
+            "providerNo": row.provider_no,
+        }
+
+    def _cell(self, row: SimPatient) -> dict[str, Any]:
+        return {
+            "id": 900_000 + row.no,
+            "demographicNo": row.no,
+            "providerNo": row.provider_no,
+            "key": "demo_cell",
+            "value": row.mobile,
+            "hidden": False,
+        }
+
+    def _chart_day(self, day: date | None) -> Any:
+        if day is None:
+            return None
+        return self._moment(day, time(0)) if self.profile is Profile.CLASSIC else day.isoformat()
 
     def _day(self, day: date) -> Any:
         if self.faults.condition(FaultKind.DAYS_AS_MOMENTS):
