@@ -7,6 +7,7 @@ from datetime import UTC, date, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from ocean_emr.adapters.fhir_patient import SYSTEMS
 from ocean_emr.clinic_time import clinic_time
 from ocean_emr.records import (
     Address,
@@ -23,7 +24,6 @@ from ocean_emr.records import (
 
 Resource = dict[str, Any]
 
-_ONTARIO: Final = "https://fhir.infoway-inforoute.ca/NamingSystem/ca-on-patient-hcn"
 _VERSION_CODE: Final = "http://hl7.org/fhir/ca/baseline/StructureDefinition/ext-identifierversion"
 _IDENTIFIER_TYPES: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _PARTICIPANT_TYPES: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
@@ -38,18 +38,20 @@ def practitioner_resource(provider: Provider) -> Resource:
 
 
 def patient_resource(patient: Patient) -> Resource:
-    """The patient, with an Ontario health number if with one at all."""
+    """The patient."""
     given = [name for name in (patient.first_name, patient.middle_names) if name]
+    nicknames = [{"use": "nickname", "given": [patient.preferred_name]}] if patient.preferred_name else []
     resource = {
         "resourceType": "Patient",
         "id": patient.id,
         "active": patient.active,
         "identifier": [_health_card(patient.health_number)] if patient.health_number else [],
-        "name": [{"use": "official", "family": patient.last_name, "given": given}],
+        "name": [{"use": "official", "family": patient.last_name, "given": given}, *nicknames],
         "telecom": [
             {"system": system, "use": use, "value": value}
             for system, use, value in (
                 ("phone", "home", patient.home_phone),
+                ("phone", "work", patient.work_phone),
                 ("phone", "mobile", patient.mobile_phone),
                 ("email", "home", patient.email),
             )
@@ -112,7 +114,7 @@ def _sample_patient(number: int) -> Patient:
         last_name=f"P{number:04}",
         birth_date=date(1950 + number, number, 15),
         sex=Sex.FEMALE,
-        health_number=HealthNumber(f"{9_000_000_000 + number}", version="AB"),
+        health_number=HealthNumber(f"{9_000_000_000 + number}", province="ON", version="AB"),
         addresses=(Address(f"{number}, rue de l'Été", "Ottawa", "ON", "K1A 0A1"),),
         mobile_phone=f"613-555-01{number:02}",
         email=f"p{number:04}@example.org",
@@ -125,7 +127,7 @@ def _health_card(card: HealthNumber) -> Resource:
     return {
         "use": "official",
         "type": {"coding": [{"system": _IDENTIFIER_TYPES, "code": "JHN"}]},
-        "system": _ONTARIO,
+        **({"system": SYSTEMS[card.province]} if card.province else {}),
         "value": card.value,
         "extension": versions,
     }

@@ -22,7 +22,7 @@ _XML: Final = b'<?xml version="1.0"?><Bundle xmlns="http://hl7.org/fhir"><type v
 
 
 class FaultKind(StrEnum):
-    """One way to fail. The first group answers in the EMR's place; the second spoils what the EMR answered."""
+    """One way to fail. The first group answers in the EMR's place; the others spoil what the EMR answered."""
 
     EXPIRED_TOKENS = "expired-tokens"
     """Every token given out so far is no good any more."""
@@ -40,13 +40,28 @@ class FaultKind(StrEnum):
     REDIRECT = "redirect"
     SILENCE = "silence"
     """No answer at all, until the client hangs up."""
+    NOT_ALLOWED = "405"
+    CONFLICT = "409"
+    STALE = "412"
+    TOO_LARGE = "413"
+    REFUSED = "422"
+    UNSUPPORTED = "400-not-supported"
+    """400 with an OperationOutcome that says `not-supported`."""
+    NOT_IMPLEMENTED = "501"
+
+    # The EMR has carried out what it was asked.
+    SILENCE_AFTER = "silence-after"
+    """No answer at all, until the client hangs up."""
+    BROKEN_AFTER = "500-after"
+    CONFLICT_AFTER = "409-after"
+    """As whoever comes second sees it, when the first was an earlier attempt of theirs."""
 
     PAGE = "html"
     XML = "xml"
     CUT_JSON = "cut-json"
     """Half of the JSON, as if that were all of it."""
     RESET = "reset"
-    """The connection breaks off in the middle of the body, with a TCP reset."""
+    """The connection breaks off in the middle of the body, or before it begins if it is empty, with a TCP reset."""
     OUTCOME = "outcome"
     """200 with an OperationOutcome in the place of the result."""
     HIDDEN = "hidden"
@@ -74,7 +89,15 @@ _OUTCOMES: Final[Mapping[FaultKind, tuple[int, str]]] = {
     FaultKind.THROTTLED: (400, "throttled"),
     FaultKind.BROKEN: (500, "exception"),
     FaultKind.AWAY: (503, "transient"),
+    FaultKind.NOT_ALLOWED: (405, "processing"),
+    FaultKind.CONFLICT: (409, "conflict"),
+    FaultKind.STALE: (412, "processing"),
+    FaultKind.TOO_LARGE: (413, "too-long"),
+    FaultKind.REFUSED: (422, "business-rule"),
+    FaultKind.UNSUPPORTED: (400, "not-supported"),
+    FaultKind.NOT_IMPLEMENTED: (501, "not-supported"),
 }
+_AFTER: Final = {FaultKind.BROKEN_AFTER: FaultKind.BROKEN, FaultKind.CONFLICT_AFTER: FaultKind.CONFLICT}
 _PLAIN: Final[Mapping[FaultKind, tuple[int, bytes, str | None]]] = {
     FaultKind.BARE_401: (401, b"", None),
     FaultKind.FORBIDDEN_PAGE: (403, _PAGE, "text/html"),
@@ -90,6 +113,8 @@ class Fault:
     kind: FaultKind
     path: str = ""
     """Only requests whose path and query hold this."""
+    methods: frozenset[str] = frozenset()
+    """Only these; empty for all."""
     after: int = 0
     """How many such requests go well first."""
     times: int | None = None
@@ -100,10 +125,11 @@ class Fault:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The fault in `{"kind", "path", "after", "times", "retryAfter", "ids"}`; all but the kind may be left out."""
+        """The fault in `{"kind", "path", "methods", "after", "times", "retryAfter", "ids"}`; only the kind must be."""
         return cls(
             kind=FaultKind(value["kind"]),
             path=value.get("path", ""),
+            methods=frozenset(value.get("methods", ())),
             after=value.get("after", 0),
             times=value.get("times"),
             retry_after=value.get("retryAfter"),
@@ -128,12 +154,12 @@ class Faults:
         with self._lock:
             self._waiting.clear()
 
-    def take(self, path: str) -> tuple[Fault, ...]:
+    def take(self, method: str, path: str) -> tuple[Fault, ...]:
         """The faults that strike a request for `path`, counted down."""
         with self._lock:
             struck, waiting = [], []
             for fault, after, left in self._waiting:
-                if fault.path not in path:
+                if fault.path not in path or (fault.methods and method not in fault.methods):
                     waiting.append((fault, after, left))
                 elif after:
                     waiting.append((fault, after - 1, left))
@@ -156,8 +182,7 @@ def instead(fault: Fault) -> Response | None:
     if fault.kind is FaultKind.SILENCE:
         return _Silence()
     if fault.kind in _OUTCOMES:
-        status, code = _OUTCOMES[fault.kind]
-        answer = Response(orjson.dumps(outcome(code)), status, media_type=FHIR_JSON)
+        answer = _refusal(fault.kind)
     elif fault.kind in _PLAIN:
         status, body, label = _PLAIN[fault.kind]
         answer = Response(body, status, media_type=label)
@@ -168,6 +193,11 @@ def instead(fault: Fault) -> Response | None:
     if fault.kind is FaultKind.REDIRECT:
         answer.headers["location"] = "https://elsewhere.invalid/"
     return answer
+
+
+def _refusal(kind: FaultKind) -> Response:
+    status, code = _OUTCOMES[kind]
+    return Response(orjson.dumps(outcome(code)), status, media_type=FHIR_JSON)
 
 
 def spoiled(good: Response, faults: tuple[Fault, ...]) -> Response:
@@ -181,6 +211,10 @@ def spoiled(good: Response, faults: tuple[Fault, ...]) -> Response:
                 answer = Response(_XML, media_type="application/fhir+xml")
             case FaultKind.CUT_JSON:
                 answer = Response(answer.body[: len(answer.body) // 2], answer.status_code, media_type=FHIR_JSON)
+            case FaultKind.SILENCE_AFTER:
+                answer = _Silence()
+            case FaultKind.BROKEN_AFTER | FaultKind.CONFLICT_AFTER:
+                answer = _refusal(_AFTER[fault.kind])
             case FaultKind.RESET:
                 answer = _BrokenOff(answer)
             case FaultKind.OUTCOME:
@@ -288,6 +322,9 @@ class _BrokenOff(Response):
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         half = bytes(self.body[: len(self.body) // 2])
+        if not self.body:
+            reset_connection(scope)
+            return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": half, "more_body": True})
         reset_connection(scope)

@@ -43,6 +43,8 @@ TOKEN_PREFIX: Final = "gateway-token-"
 """Every token begins so, which makes it easy to search for one where none may be."""
 _UPSTREAM_SECONDS: Final = 60.0
 _PASSED_ON: Final = ("accept", "content-type", "if-match", "if-none-exist", "prefer")
+_PASSED_BACK: Final = ("etag", "last-modified", "location", "content-location")
+WRITING: Final = frozenset({"POST", "PUT"})
 _SAMPLE_DAYS: Final = 60
 
 
@@ -54,6 +56,13 @@ class Seen:
     path: str
     query: tuple[tuple[str, str], ...]
     status: int
+    key: str = ""
+    """Of a resource that was sent: the first UUID among its identifiers."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether it would change something at the EMR."""
+        return self.method in WRITING and self.path.startswith(FHIR_PATH)
 
 
 @dataclass
@@ -75,6 +84,8 @@ class State:
     """End of life of each token, by the monotonic clock."""
     scopes: list[str] = field(default_factory=list)
     """Asked for with each token, in the order of asking."""
+    meanwhile: list[Callable[[], None]] = field(default_factory=list)
+    """Done by somebody at the clinic just before a write is passed on: one per write, the first first."""
 
     def requests(self, path: str) -> int:
         """How many requests for paths with `path` in them there were."""
@@ -98,6 +109,8 @@ def application(state: State) -> Starlette:
             Route(FHIR_PATH, proxy),
             Route(FHIR_PATH + "/{path:path}", proxy, methods=["GET", "PUT", "POST", "DELETE"]),
             Route("/_gateway", _look(state)),
+            Route("/_gateway/writes", _list_writes(state)),
+            Route("/_gateway/records", _list_records(state)),
             Route("/_gateway/faults", _break(state), methods=["PUT"]),
         ]
     )
@@ -108,16 +121,25 @@ def _noted(state: State, endpoint: Endpoint) -> Endpoint:
 
     async def noting(request: Request) -> Response:
         path, query = request.url.path, request.url.query
-        faults = state.faults.take(f"{path}?{query}")
+        faults = state.faults.take(request.method, f"{path}?{query}")
         if any(fault.kind is FaultKind.EXPIRED_TOKENS for fault in faults):
             state.tokens.clear()
         answer = next(filter(None, map(instead, faults)), None) or spoiled(await endpoint(request), faults)
         answer.headers["date"] = formatdate(usegmt=True)
         asked = tuple(request.query_params.multi_items())
-        state.ledger.append(Seen(request.method, path, asked, answer.status_code))
+        key = _key_in(await request.body()) if request.method in WRITING else ""
+        state.ledger.append(Seen(request.method, path, asked, answer.status_code, key))
         return answer
 
     return noting
+
+
+def _key_in(body: bytes) -> str:
+    try:
+        sent = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    return next(iter(fhir_stub.keys_of(sent)), "") if isinstance(sent, dict) else ""
 
 
 def _token(state: State) -> Endpoint:
@@ -170,6 +192,8 @@ def _proxy(state: State) -> Endpoint:
         path = request.path_params.get("path", "")
         address = f"{base}/{path}" if path else base
         headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+        if request.method in WRITING and state.meanwhile:
+            state.meanwhile.pop(0)()
         theirs = await upstream.request(
             request.method,
             httpx.URL(address, query=request.url.query.encode()),
@@ -178,7 +202,7 @@ def _proxy(state: State) -> Endpoint:
         )
         ours = f"{str(request.base_url).rstrip('/')}{FHIR_PATH}"
         body = theirs.content.replace(orjson.dumps(base)[1:-1], orjson.dumps(ours)[1:-1])
-        kept = {name: theirs.headers[name] for name in ("etag", "last-modified") if name in theirs.headers}
+        kept = {name: theirs.headers[name].replace(base, ours) for name in _PASSED_BACK if name in theirs.headers}
         return Response(body, theirs.status_code, kept, media_type=theirs.headers.get("content-type", FHIR_JSON))
 
     return endpoint
@@ -190,6 +214,27 @@ def _look(state: State) -> Endpoint:
     async def endpoint(_request: Request) -> Response:
         counts = Counter(f"{seen.method} {seen.path} {seen.status}" for seen in state.ledger)
         return _json(dict(sorted(counts.items())))
+
+    return endpoint
+
+
+def _list_writes(state: State) -> Endpoint:
+    """What was sent, whatever became of it: raw writes."""
+
+    async def endpoint(_request: Request) -> Response:
+        sent = [seen for seen in state.ledger if seen.writes]
+        return _json([{"method": s.method, "path": s.path, "status": s.status, "key": s.key} for s in sent])
+
+    return endpoint
+
+
+def _list_records(state: State) -> Endpoint:
+    """What a person at the clinic sees, without its content: visible writes. Only of the stub."""
+
+    async def endpoint(_request: Request) -> Response:
+        if not isinstance(state.upstream, FhirStore):
+            return _json({"error": "the EMR behind this gateway is not the stub"}, 404)
+        return _json(state.upstream.ledger())
 
     return endpoint
 

@@ -1,16 +1,17 @@
 """A small FHIR R4 server in memory, for tests that must be fast and for a demo without Java.
 
 It keeps to the standard where it answers at all: searches are filtered, answered in pages by link, and a page belongs
-to the search it was made for, whatever changes meanwhile. What it cannot do is refused. It asks nobody who they are.
+to the search it was made for, whatever changes meanwhile; creates may be conditional, updates may ask for a version,
+what is identical makes no new one. What it cannot do is refused. It asks nobody who they are.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from operator import ge, gt, le, lt
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.applications import Starlette
@@ -19,19 +20,30 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ocean_emr.testing.fhir_clinic import Resource
+from ocean_emr.testing.fhir_matching import SEARCHABLE, RefusedError, match
 
 PATH: Final = "/fhir"
 _MOST_SEARCHES: Final = 100
-_PREFIXES: Final = {"ge": ge, "gt": gt, "le": le, "lt": lt}
+_UUID: Final = "urn:uuid:"
+_CAN: Final = ("read", "search-type", "create", "update")
 
 
-class RefusedError(Exception):
-    """The request cannot be answered as it is."""
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """Where servers differ."""
 
-    def __init__(self, status: int, code: str) -> None:
-        super().__init__(code)
-        self.status = status
-        self.code = code
+    stale_status: int = 412
+    """Answered to an update of a version that is no more: HAPI says 409."""
+    transitions: Mapping[str, Collection[str]] | None = None
+    """Appointment status to those that may follow it; None for whatever comes."""
+    conditional: bool = True
+    """Whether If-None-Exist is looked at."""
+    keeps_keys: bool = True
+    """Whether identifiers of new resources are kept."""
+    ignored: Collection[str] = ()
+    """Search parameters that are passed over, as if they had not been sent."""
+    tells_where: bool = True
+    """Whether a write is answered with the address of what was written."""
 
 
 class FhirStore:
@@ -41,25 +53,34 @@ class FhirStore:
         """Hold `resources`. No page is larger than `largest_page`, whatever `_count` asks."""
         self._largest_page = largest_page
         self._resources: dict[tuple[str, str], Resource | None] = {}
+        self._versions: dict[tuple[str, str], int] = {}
         self._searches: dict[str, tuple[Resource, ...]] = {}
         self.statement = _statement()
         """The capability statement; may be changed."""
+        self.habits = Habits()
+        """Likewise."""
         self.replace(resources)
 
     def replace(self, resources: Sequence[Resource]) -> None:
         """Hold these and nothing else, as if nothing else had ever been."""
         self._resources = {(each["resourceType"], each["id"]): each for each in resources}
+        self._versions = dict.fromkeys(self._resources, 1)
 
-    def put(self, resource: Resource) -> None:
-        """Create or replace it."""
-        self._resources[resource["resourceType"], resource["id"]] = resource
+    def put(self, resource: Resource) -> Resource:
+        """Create or replace it. Answered with its version, which stays where nothing changed."""
+        place = resource["resourceType"], resource["id"]
+        bare = {name: value for name, value in resource.items() if name != "meta"}
+        if self._resources.get(place) != bare:
+            self._resources[place] = bare
+            self._versions[place] = self._versions.get(place, 0) + 1
+        return self.get(*place)
 
     def delete(self, kind: str, id_: str) -> None:
         """Delete it; it is remembered as deleted. What refers to it stays."""
         self._resources[kind, id_] = None
 
     def get(self, kind: str, id_: str) -> Resource:
-        """The resource.
+        """The resource, with its version.
 
         Raises:
             RefusedError: 404 if it never was, 410 if it was deleted.
@@ -69,7 +90,58 @@ class FhirStore:
         resource = self._resources[kind, id_]
         if resource is None:
             raise RefusedError(410, "deleted")
-        return resource
+        return resource | {"meta": {"versionId": str(self._versions[kind, id_])}}
+
+    def all(self, kind: str) -> list[Resource]:
+        """Everything of one kind that there is, with versions."""
+        ids = [id_ for (type_, id_), resource in self._resources.items() if type_ == kind and resource is not None]
+        return [self.get(kind, id_) for id_ in ids]
+
+    def ledger(self) -> list[Resource]:
+        """What there is, without its content: kind, id, whose, status, and the keys it was written under."""
+        return [
+            {
+                "kind": kind,
+                "id": each["id"],
+                "patient": each["id"] if kind == "Patient" else patient_of(each),
+                "status": each.get("status", ""),
+                "keys": [*keys_of(each)],
+            }
+            for kind in SEARCHABLE
+            for each in self.all(kind)
+        ]
+
+    def create(self, resource: Resource, unless: str | None) -> tuple[Resource, bool]:
+        """The new resource and True; or the one that fits the search `unless` and False.
+
+        Raises:
+            RefusedError: 412 if several fit.
+        """
+        kind = resource["resourceType"]
+        fitting = self._found(kind, parse_qsl(unless)) if unless and self.habits.conditional else []
+        if len(fitting) > 1:
+            raise RefusedError(412, "multiple-matches")
+        if fitting:
+            return fitting[0], False
+        if not self.habits.keeps_keys:
+            resource = {name: value for name, value in resource.items() if not name.lower().endswith("identifier")}
+        return self.put(resource | {"id": secrets.token_hex(8)}), True
+
+    def update(self, resource: Resource, tag: str | None) -> tuple[Resource, bool]:
+        """The resource as it is now, and whether it is new.
+
+        Raises:
+            RefusedError: It is another version than `tag`, or has a status that none can become.
+        """
+        place = resource["resourceType"], resource["id"]
+        old = self._resources.get(place)
+        if tag is not None and tag != f'W/"{self._versions.get(place)}"':
+            raise RefusedError(self.habits.stale_status, "conflict")
+        allowed = self.habits.transitions
+        before, after = (str(each.get("status", "")) if each else "" for each in (old, resource))
+        if allowed is not None and before not in {"", after} and after not in allowed.get(before, ()):
+            raise RefusedError(422, "business-rule")
+        return self.put(resource), old is None
 
     def search(self, base: str, kind: str, query: Sequence[tuple[str, str]]) -> Resource:
         """The first page of the answer.
@@ -77,17 +149,17 @@ class FhirStore:
         Raises:
             RefusedError: 400 for a parameter that is not known or not understood.
         """
-        tests = [_test(kind, name, value) for name, value in query if name not in {"_count", "_format"}]
-        found = tuple(
-            resource
-            for (type_, _), resource in list(self._resources.items())
-            if type_ == kind and resource is not None and all(test(resource) for test in tests)
-        )
+        found = tuple(self._found(kind, query))
         token = secrets.token_hex(8)
         self._searches[token] = found
         while len(self._searches) > _MOST_SEARCHES:
             self._searches.pop(next(iter(self._searches)))
         return self.page(base, token, 0, int(dict(query).get("_count", 20)))
+
+    def _found(self, kind: str, query: Sequence[tuple[str, str]]) -> list[Resource]:
+        passed_over = {"_count", "_format", *self.habits.ignored}
+        tests = [match(kind, name, value) for name, value in query if name not in passed_over]
+        return [resource for resource in self.all(kind) if all(test(resource) for test in tests)]
 
     def page(self, base: str, token: str, offset: int, count: int) -> Resource:
         """A page of a search's answer, with a link to the next one.
@@ -113,53 +185,82 @@ class FhirStore:
         }
 
 
+def keys_of(resource: Resource) -> Iterator[str]:
+    """The UUIDs among its identifiers, each once."""
+    identifiers = (resource.get("masterIdentifier", {}), *resource.get("identifier", ()))
+    values = (str(each.get("value", "")) for each in identifiers)
+    return iter(dict.fromkeys(value.removeprefix(_UUID) for value in values if value.startswith(_UUID)))
+
+
+def patient_of(resource: Resource) -> str:
+    """Whose it is; empty for nobody's."""
+    references = (resource.get("subject", {}), *(part.get("actor", {}) for part in resource.get("participant", ())))
+    named = (str(each.get("reference", "")).partition("Patient/")[2] for each in references)
+    return next(filter(None, named), "")
+
+
 def application(store: FhirStore) -> Starlette:
     """The server's ASGI application over `store`."""
     return Starlette(
         routes=[
             Route(PATH, _answered(store, _root)),
             Route(PATH + "/metadata", _answered(store, _metadata)),
-            Route(PATH + "/{kind}", _answered(store, _search)),
+            Route(PATH + "/{kind}", _answered(store, _many), methods=["GET", "POST"]),
             Route(PATH + "/{kind}/{id}", _answered(store, _one), methods=["GET", "PUT", "DELETE"]),
         ]
     )
 
 
-_Handler = Callable[[FhirStore, Request, bytes], Resource | None]
+_Answer = tuple[Resource | None, int]
+_Handler = Callable[[FhirStore, Request, bytes], _Answer]
 
 
 def _answered(store: FhirStore, handler: _Handler) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         try:
-            value, status = handler(store, request, await request.body()), 200
+            value, status = handler(store, request, await request.body())
         except RefusedError as error:
             issue = {"severity": "error", "code": error.code, "diagnostics": f"about {request.url.path}"}
             value, status = {"resourceType": "OperationOutcome", "issue": [issue]}, error.status
-        if value is None:
-            return Response(status_code=204)
-        return Response(orjson.dumps(value), status, media_type="application/fhir+json")
+        return _response(value, status, request, tells_where=store.habits.tells_where)
 
     return endpoint
+
+
+def _response(value: Resource | None, status: int, request: Request, *, tells_where: bool) -> Response:
+    if value is None:
+        return Response(status_code=status)
+    headers = {}
+    version = value.get("meta", {}).get("versionId")
+    if version:
+        headers["etag"] = f'W/"{version}"'
+        address = f"{_base(request)}/{value['resourceType']}/{value['id']}/_history/{version}"
+        if tells_where:
+            headers["location" if request.method == "POST" else "content-location"] = address
+    minimal = request.headers.get("prefer") == "return=minimal" and request.method in {"POST", "PUT"}
+    body = b"" if minimal and status < 300 else orjson.dumps(value)  # noqa: PLR2004 - HTTP's own classes
+    return Response(body, status, headers, media_type="application/fhir+json")
 
 
 def _base(request: Request) -> str:
     return str(request.base_url).rstrip("/") + PATH
 
 
-def _root(store: FhirStore, request: Request, _body: bytes) -> Resource:
+def _root(store: FhirStore, request: Request, _body: bytes) -> _Answer:
     query = request.query_params
     try:
-        return store.page(_base(request), query["_getpages"], int(query["_getpagesoffset"]), int(query["_count"]))
+        page = store.page(_base(request), query["_getpages"], int(query["_getpagesoffset"]), int(query["_count"]))
     except (KeyError, ValueError):
         raise RefusedError(400, "invalid") from None
+    return page, 200
 
 
-def _metadata(store: FhirStore, _request: Request, _body: bytes) -> Resource:
-    return store.statement
+def _metadata(store: FhirStore, _request: Request, _body: bytes) -> _Answer:
+    return store.statement, 200
 
 
 def _statement() -> Resource:
-    can = [{"code": "read"}, {"code": "search-type"}]
+    can = [{"code": code} for code in _CAN]
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -167,96 +268,45 @@ def _statement() -> Resource:
         "fhirVersion": "4.0.1",
         "format": ["json"],
         "software": {"name": "FHIR stub", "version": "1"},
-        "rest": [{"mode": "server", "resource": [{"type": kind, "interaction": can} for kind in _TESTS]}],
+        "rest": [{"mode": "server", "resource": [{"type": kind, "interaction": can} for kind in SEARCHABLE]}],
     }
 
 
-def _search(store: FhirStore, request: Request, _body: bytes) -> Resource:
-    return store.search(_base(request), request.path_params["kind"], request.query_params.multi_items())
+def _many(store: FhirStore, request: Request, body: bytes) -> _Answer:
+    kind = request.path_params["kind"]
+    if request.method == "GET":
+        return store.search(_base(request), kind, request.query_params.multi_items()), 200
+    resource = _sent(body, kind)
+    made, is_new = store.create(resource, request.headers.get("if-none-exist"))
+    return made, 201 if is_new else 200
 
 
-def _one(store: FhirStore, request: Request, body: bytes) -> Resource | None:
+def _one(store: FhirStore, request: Request, body: bytes) -> _Answer:
     kind, id_ = request.path_params["kind"], request.path_params["id"]
     if request.method == "DELETE":
         store.delete(kind, id_)
-        return None
-    if request.method == "PUT":
-        resource: Resource = orjson.loads(body)
-        if (resource.get("resourceType"), resource.get("id")) != (kind, id_):
-            raise RefusedError(400, "invalid")
-        store.put(resource)
-        return resource
-    return store.get(kind, id_)
-
-
-_Test = Callable[[Resource], bool]
-
-
-def _refers(element: Callable[[Resource], Sequence[str]], kind: str) -> Callable[[str], _Test]:
-    """Matches resources that refer to one of the ids in the value."""
-
-    def of(value: str) -> _Test:
-        wanted = {f"{kind}/{id_.rpartition('/')[2]}" for id_ in value.split(",")}
-        return lambda resource: any(reference in wanted for reference in element(resource))
-
-    return of
-
-
-def _date(value: str) -> _Test:
-    compare = _PREFIXES.get(value[:2])
-    try:
-        moment = datetime.fromisoformat(value[2:] if compare else value)
-    except ValueError:
-        raise RefusedError(400, "invalid") from None
-    if moment.tzinfo is None:
-        # Whose midnight a bare date means is the server's guess; a client that leaves it open is wrong here.
+        return None, 204
+    if request.method == "GET":
+        return store.get(kind, id_), 200
+    resource = _sent(body, kind)
+    if resource.get("id") != id_:
         raise RefusedError(400, "invalid")
-
-    def test(resource: Resource) -> bool:
-        start = datetime.fromisoformat(resource["start"]) if "start" in resource else None
-        if start is None:
-            return False
-        return compare(start, moment) if compare else abs(start - moment) < timedelta(seconds=1)
-
-    return test
+    made, is_new = store.update(resource, request.headers.get("if-match"))
+    return made, 201 if is_new else 200
 
 
-def _code(name: str) -> Callable[[str], _Test]:
-    def of(value: str) -> _Test:
-        wanted = set(value.lower().split(","))
-        return lambda resource: str(resource.get(name, "")).lower() in wanted
+def _sent(body: bytes, kind: str) -> Resource:
+    """The resource in a request.
 
-    return of
-
-
-def _participants(resource: Resource) -> Sequence[str]:
-    return [part.get("actor", {}).get("reference", "") for part in resource.get("participant", ())]
-
-
-def _identifier(value: str) -> _Test:
-    system, _, number = value.rpartition("|")
-    return lambda resource: any(
-        each.get("value") == number and (not system or each.get("system") == system)
-        for each in resource.get("identifier", ())
-    )
-
-
-_TESTS: Final[Mapping[str, Mapping[str, Callable[[str], _Test]]]] = {
-    "Practitioner": {"_id": _code("id"), "active": _code("active")},
-    "Appointment": {
-        "_id": _code("id"),
-        "practitioner": _refers(_participants, "Practitioner"),
-        "patient": _refers(_participants, "Patient"),
-        "status": _code("status"),
-        "date": _date,
-    },
-    "Patient": {"_id": _code("id"), "identifier": _identifier},
-}
-
-
-def _test(kind: str, name: str, value: str) -> _Test:
-    if kind not in _TESTS:
+    Raises:
+        RefusedError: 404 for a kind that is not held, 400 for something else.
+    """
+    if kind not in SEARCHABLE:
         raise RefusedError(404, "not-supported")
-    if name not in _TESTS[kind]:
+    try:
+        resource = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise RefusedError(400, "structure") from None
+    if not isinstance(resource, dict) or resource.get("resourceType") != kind:
         raise RefusedError(400, "invalid")
-    return _TESTS[kind][name](value)
+    return resource
