@@ -7,7 +7,7 @@ import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -51,10 +51,17 @@ class Keeping:
     lease: Lease
     pace: Pace
     _ends: float
+    _renewed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def left(self) -> float:
         """For how many seconds, at least, nobody else can begin. By this machine's clock that only goes forward."""
         return self._ends - time.monotonic()
+
+    async def until_it_lasts(self, seconds: float) -> None:
+        """Return when nobody else can begin for so long. A lease that is lost never gets there: it ends the block."""
+        while self.left() < seconds:
+            self._renewed.clear()
+            await self._renewed.wait()
 
     async def renew(self, database: Database) -> None:
         """Let it end a lifetime from now.
@@ -67,6 +74,7 @@ class Keeping:
         async with database.transaction() as transaction:
             await leases.renew(transaction, self.lease, lifetime=self.pace.lifetime)
         self._ends = asked + self.pace.lifetime.total_seconds()
+        self._renewed.set()
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ people do is in `store.held`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -35,20 +35,6 @@ class State(StrEnum):
     """A person must decide."""
     DONE = "done"
     DISMISSED = "dismissed"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What Ocean's webhook said. References of Ocean's own making; nothing of a patient."""
-
-    type: str
-    ref: str
-    """Ocean's reference of the patient, or of whatever the type is about."""
-    session: str = ""
-    source: str = ""
-    """Where it was completed, in Ocean's words, such as `TABLET`."""
-    received_at: datetime | None = None
-    """Aware: when it was first heard of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +63,8 @@ class Queued:
     due_at: datetime
     sent_at: datetime | None
     epoch: int | None
-    detail: Event | None
-    """Of an event."""
+    detail: Mapping[str, str] | None
+    """Of an event: `type`, `ref`, `session` and `source`, as Ocean's webhook gave them."""
     repeats: int
     source_id: str
     """Of a delivery: Ocean's id of what it carries."""
@@ -131,11 +117,20 @@ _COLUMNS: Final = """
     message.id, event, step, lane, kind, state, attempts, received_at, due_at, sent_at, epoch, detail, repeats,
     source_id, version, body, body_key, plan, plan_key, plan_digest, written, emr_ref
 """
-_WAITS: Final = "state in ('accepted', 'gathering', 'sent')"
-"""As in the partial indexes, word for word: only then are they used."""
 
 
-async def heads(transaction: Transaction, *, site: str, busy: Collection[bytes], most: int) -> tuple[Queued, ...]:
+class Side(StrEnum):
+    """Whom a row waits for. The words are those of the partial indexes: only then are they used."""
+
+    OCEAN = "kind = 'event' and state = 'accepted'"
+    """Events, to be fetched."""
+    EMR = "kind <> 'event' and state in ('accepted', 'gathering', 'sent')"
+    """Deliveries."""
+
+
+async def heads(
+    transaction: Transaction, *, site: str, side: Side, busy: Collection[bytes], most: int
+) -> tuple[Queued, ...]:
     """What can be worked on now: of each lane its first row, if that is due; the longest due one first.
 
     A row that is `GATHERING` stands for its whole sitting, which is over.
@@ -143,6 +138,7 @@ async def heads(transaction: Transaction, *, site: str, busy: Collection[bytes],
     Args:
         transaction: Where.
         site: The clinic, as `namespace/name`.
+        side: Events or deliveries.
         busy: Lanes of which something is under way.
         most: How many at most.
     """
@@ -150,7 +146,7 @@ async def heads(transaction: Transaction, *, site: str, busy: Collection[bytes],
     cursor = await transaction.execute(
         f"""
         select {_COLUMNS} from ocean.message
-         where site = %(site)s and {_WAITS} and due_at <= statement_timestamp() and lane <> all(%(busy)s)
+         where site = %(site)s and {side} and due_at <= statement_timestamp() and lane <> all(%(busy)s)
            and id = (select first.id from ocean.message as first
                       where first.site = message.site and first.lane = message.lane
                         and first.state in ('accepted', 'gathering', 'sent')
@@ -163,12 +159,12 @@ async def heads(transaction: Transaction, *, site: str, busy: Collection[bytes],
     return tuple(_queued(row) for row in await cursor.fetchall())
 
 
-async def next_due(transaction: Transaction, *, site: str) -> timedelta | None:
+async def next_due(transaction: Transaction, *, site: str, side: Side) -> timedelta | None:
     """How long until something becomes due that is not yet; None when there is nothing of that kind."""
     cursor = await transaction.execute(
         f"""
         select due_at - statement_timestamp() from ocean.message
-         where site = %(site)s and {_WAITS} and due_at > statement_timestamp() order by due_at limit 1
+         where site = %(site)s and {side} and due_at > statement_timestamp() order by due_at limit 1
         """,
         {"site": site},
     )
@@ -181,7 +177,7 @@ async def gathered(transaction: Transaction, *, site: str, lane: bytes) -> tuple
     cursor = await transaction.execute(
         f"""
         select {_COLUMNS} from ocean.message
-         where site = %s and lane = %s and {_WAITS} and state = 'gathering' order by event, step
+         where site = %s and lane = %s and {Side.EMR} and state = 'gathering' order by event, step
         """,
         [site, lane],
     )
@@ -203,7 +199,7 @@ def _queued(row: Sequence[Any]) -> Queued:
         due_at=due_at,
         sent_at=sent_at,
         epoch=epoch,
-        detail=None if detail is None else Event(**detail, received_at=received_at),
+        detail=detail,
         repeats=repeats,
         source_id=source_id or "",
         version=version or 0,

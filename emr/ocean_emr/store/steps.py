@@ -196,7 +196,9 @@ async def hold(transaction: Transaction, lease: Lease, message: Queued, *, reaso
         MessageMovedError: It does not wait any more.
     """
     values = {"reason": reason, "note": note}
-    await _step(transaction, lease, message, "state = 'held', reason = %(reason)s, note = %(note)s", values)
+    changes = "state = 'held', reason = %(reason)s, note = %(note)s"
+    waiting = (State.ACCEPTED, State.GATHERING, State.SENT)
+    await _step(transaction, lease, message, changes, values, came_from=waiting)
     await _record(transaction, lease.site, message, "message.hold", reason)
 
 
@@ -240,6 +242,22 @@ async def postpone(  # noqa: PLR0913 - keywords, the facts of one attempt
         plan_digest = case when not %(settled)s or written > 0 then plan_digest end
         """,
         {"delay": delay, "tried": int(tried), "reason": reason, "note": note, "settled": settled},
+    )
+
+
+async def hurry(transaction: Transaction, lease: Lease, *, reasons: Sequence[str]) -> None:
+    """What waits for one of `reasons` waits no longer.
+
+    Raises:
+        LeaseLostError: Another worker may have begun.
+    """
+    await confirm(transaction, lease)
+    await transaction.execute(
+        """
+        update ocean.message set due_at = statement_timestamp()
+         where site = %s and state = 'accepted' and due_at > statement_timestamp() and reason = any(%s)
+        """,
+        [lease.site, list(reasons)],
     )
 
 

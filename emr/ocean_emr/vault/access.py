@@ -30,13 +30,13 @@ class SiteAccess:
     settings: SiteSettings
     """What the site's pods are told."""
 
-    async def key(self) -> StoredKey:
-        """The site's key, read now: Vault records it.
+    async def key(self, version: int | None = None) -> StoredKey:
+        """The site's key, the present one or that version of it, read now: Vault records it.
 
         Raises:
             VaultError: As listed in `vault/errors.py`.
         """
-        return await self.vault.site_key(self.settings.namespace, self.settings.name)
+        return await self.vault.site_key(self.settings.namespace, self.settings.name, version)
 
 
 @contextlib.asynccontextmanager

@@ -84,13 +84,18 @@ class Vault:
         with anyio.CancelScope(shield=True):
             await self._in_thread(self._revoke_all)
 
-    async def site_key(self, namespace: str, name: str) -> StoredKey:
+    async def site_key(self, namespace: str, name: str, version: int | None = None) -> StoredKey:
         """The site's key. Vault records that it was read, and by whom.
+
+        Args:
+            namespace: The site's namespace.
+            name: The site's name.
+            version: Vault's version of it; the present one if None.
 
         Raises:
             VaultError: As listed in `errors.py`.
         """
-        return await self._in_thread(lambda: self._read_key(names.sek_path(namespace, name)))
+        return await self._in_thread(lambda: self._read_key(names.sek_path(namespace, name), version))
 
     async def database_login(self, role: str) -> Login:
         """A new database login from Vault's database role `role`.
@@ -135,11 +140,11 @@ class Vault:
         self._tokens.append(token)
         return self._client(token.value)
 
-    def _read_key(self, path: str) -> StoredKey:
+    def _read_key(self, path: str, version: int | None) -> StoredKey:
         client = self._log_in()
         try:
             answer = client.secrets.kv.v2.read_secret_version(
-                path, mount_point=names.VAULT_KV_MOUNT, raise_on_deleted_version=True
+                path, version=version, mount_point=names.VAULT_KV_MOUNT, raise_on_deleted_version=True
             )
         except hvac.exceptions.InvalidPath:
             raise KeyMissingError(f"Vault holds no key at {names.VAULT_KV_MOUNT}/{path}.") from None

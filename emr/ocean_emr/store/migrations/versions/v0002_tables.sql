@@ -59,8 +59,11 @@ alter table ocean.message alter column body set storage external, alter column p
 create unique index message_source on ocean.message (site, source_id, version) where source_id is not null;
 -- The same event waits once.
 create unique index message_waiting_event on ocean.message (site, event_key) where kind = 'event' and state = 'accepted';
--- Both hold what waits and nothing else, so that finding work costs the same whatever was done before.
-create index message_due on ocean.message (site, due_at, event, step) where state in ('accepted', 'gathering', 'sent');
+-- These hold what waits and nothing else, so that finding work costs the same whatever was done before; and what
+-- waits for Ocean is apart from what waits for the EMR, so that one can be found while the other is away.
+create index message_event_due on ocean.message (site, due_at, event) where kind = 'event' and state = 'accepted';
+create index message_due on ocean.message (site, due_at, event, step)
+  where kind <> 'event' and state in ('accepted', 'gathering', 'sent');
 create index message_lane on ocean.message (site, lane, event, step) where state in ('accepted', 'gathering', 'sent');
 create index message_held on ocean.message (site, event, step) where state = 'held';
 
