@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, ConfigDict, ValidationError
 
 from ocean_api.reasons import EXPLANATIONS, Reason
 from ocean_emr.confidential import Confidential
+from ocean_emr.messages.words import Words
 from ocean_emr.ocean.inbound_profile import EventType
 from ocean_emr.records import HealthNumber, PatientId, Sex
 from ocean_emr.writes import Demographics
@@ -113,16 +114,30 @@ class DemographicsContent(Content):
     observed_at: AwareDatetime
 
 
+class RecordPart(Content):
+    """A heading in our words and what stands below it."""
+
+    heading: Words
+    at: AwareDatetime | None = None
+    """A moment that stands before the text, in the clinic's time."""
+    text: str = ""
+
+
 class DocumentContent(Content):
-    """Of `DOCUMENT`."""
+    """Of `DOCUMENT`: a file, a record in our words, or the trouble there was with a file."""
 
     person: Person
     title: str
-    """One line: the file's name, or what the record is."""
-    content_type: str
-    """As Ocean gives it, for instance `application/pdf`."""
-    data: bytes
+    """One line: the file's name, or what the record is about; may be empty."""
     observed_at: AwareDatetime
+    content_type: str = ""
+    """As Ocean gives it, for instance `application/pdf`."""
+    data: bytes = b""
+    """The file."""
+    record: tuple[RecordPart, ...] = ()
+    """What there is instead of a file."""
+    trouble: Reason | None = None
+    """Why the file could not be had. Fetching it again would be another message's work."""
 
 
 class ArrivedContent(Content):

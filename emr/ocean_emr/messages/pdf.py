@@ -1,4 +1,4 @@
-"""Text as a PDF, for charts that hold documents. Pure: no clock, no file but the font's.
+"""Text and pictures as PDF, for charts that hold documents. Pure: no clock, no file but the font's.
 
 Import it where it is needed and not before: it costs half a second and megabytes that a synchronisation never needs.
 """
@@ -9,15 +9,17 @@ import logging
 import unicodedata
 from datetime import datetime
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 import fontpkg_noto_sans
 from fontTools.ttLib import TTFont
 from fpdf import FPDF
+from PIL import ExifTags, Image
 
 # They log letters, which are a patient's.
-for _name in ("fpdf", "fontTools"):
+for _name in ("fpdf", "fontTools", "PIL"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
 _FONT: Final = Path(fontpkg_noto_sans.ROOT) / "files" / "NotoSans[wdth,wght].ttf"
@@ -44,6 +46,10 @@ _SPELLED: Final = str.maketrans(
     }
 )
 """What questionnaires use and the font lacks."""
+_TURNS: Final = {3: 180, 6: 90, 8: 270}
+"""Degrees to the right for each orientation of EXIF. Mirrored pictures, which no camera makes, stay as they are."""
+_MOST_POINTS: Final = {"JPEG": 200_000_000, "PNG": 25_000_000}
+"""A JPEG goes into the PDF as it is; a PNG is unpacked, four bytes a point, in a pod with little memory."""
 
 
 def text_pdf(title: str, text: str, *, written_at: datetime) -> bytes:
@@ -67,6 +73,43 @@ def text_pdf(title: str, text: str, *, written_at: datetime) -> bytes:
     return bytes(pdf.output())
 
 
+class PictureUnusableError(Exception):
+    """The picture cannot go into a PDF. Its text is one clause that says why, and holds nothing of the picture."""
+
+
+def picture_pdf(picture: bytes, *, written_at: datetime) -> bytes:
+    """A JPEG or PNG on one page of Letter size: as large as fits, upright as its camera noted, its colours untouched.
+
+    Args:
+        picture: The file.
+        written_at: Aware; shown at the foot and kept as the document's date.
+
+    Raises:
+        PictureUnusableError: Damaged, cut short, of another kind, or too large to unpack.
+    """
+    upright = _checked(picture)
+    pdf = _Pages(f"{written_at:%Y-%m-%d %H:%M}")
+    pdf.set_creation_date(written_at)
+    pdf.put_picture(picture, *upright)
+    return bytes(pdf.output())
+
+
+def _checked(picture: bytes) -> tuple[int, int, int]:
+    """Width and height in points of the picture, and by how many degrees it is to be turned to the right."""
+    try:
+        with Image.open(BytesIO(picture), formats=("JPEG", "PNG")) as image:
+            width, height = image.size
+            if width * height > _MOST_POINTS[str(image.format)]:
+                raise PictureUnusableError(f"a picture of {width} by {height} points is too large to unpack")
+            turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1), 0)
+            image.draft("RGB", (width // 8, height // 8))  # of a JPEG: enough to see that it is whole
+            image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        # `from None`: the library's errors may quote the file.
+        raise PictureUnusableError("the picture is damaged or cut short") from None
+    return width, height, turn
+
+
 class _Pages(FPDF):
     def __init__(self, foot: str) -> None:
         super().__init__(format="letter")
@@ -81,6 +124,14 @@ class _Pages(FPDF):
         """Write lines, broken where they are too long, on as many pages as it takes."""
         self.set_font(_FAMILY, size=size)
         self.multi_cell(0, size * _PER_POINT * _LINE, _printable(text), align="L", new_x="LMARGIN", new_y="NEXT")
+
+    def put_picture(self, picture: bytes, width: int, height: int, turn: int) -> None:
+        """Put it into the middle of the space between the margins."""
+        across, down = (height, width) if turn % 180 else (width, height)
+        scale = min(self.epw / across, self.eph / down)
+        left, top = self.w / 2 - width * scale / 2, self.h / 2 - height * scale / 2
+        with self.rotation(-turn, self.w / 2, self.h / 2):
+            self.image(BytesIO(picture), x=left, y=top, w=width * scale, h=height * scale)
 
     def footer(self) -> None:
         """Called by the library at the end of every page."""

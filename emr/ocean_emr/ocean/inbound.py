@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
@@ -24,13 +24,22 @@ from ocean_emr.ocean.crypto import (
 from ocean_emr.ocean.errors import Call, MessageUnreadableError, OceanError, SekMismatchError
 from ocean_emr.records import Sex
 
+_SEXES: Final = {
+    "F": Sex.FEMALE,
+    "M": Sex.MALE,
+    "H": Sex.MALE,
+    "O": Sex.OTHER,
+    "A": Sex.OTHER,
+    "X": Sex.OTHER,
+}
+
 Model = TypeVar("Model", bound="Received")
 
 
-def _sex(given: object) -> Sex:
-    """UNVERIFIED: how Ocean writes it is not published."""
+def sex_of(given: object) -> Sex:
+    """By the first letter, in English and French. UNVERIFIED: how Ocean writes it is not published."""
     letter = str(given).strip()[:1].upper()
-    return {"F": Sex.FEMALE, "M": Sex.MALE, "O": Sex.OTHER, "X": Sex.OTHER}.get(letter, Sex.UNKNOWN)
+    return _SEXES.get(letter, Sex.UNKNOWN)
 
 
 def _block(given: object) -> EncryptedBlock:
@@ -40,7 +49,7 @@ def _block(given: object) -> EncryptedBlock:
         raise ValueError("not an encrypted block") from None
 
 
-OceanSex = Annotated[Sex, BeforeValidator(_sex)]
+OceanSex = Annotated[Sex, BeforeValidator(sex_of)]
 Block = Annotated[EncryptedBlock, BeforeValidator(_block)]
 OceanMoment = Annotated[datetime, AfterValidator(lambda when: when if when.tzinfo else when.replace(tzinfo=UTC))]
 """A moment in milliseconds since 1970 or in ISO 8601, aware; without an offset it is UTC."""

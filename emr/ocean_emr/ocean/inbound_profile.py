@@ -36,8 +36,8 @@ class EventType(StrEnum):
 
 SESSION_PATH: Final = "/svc/ocean-operator/v0/patients/{ref}/sessions/{session}"
 """UNVERIFIED. GET: what happened in a session of those of our own events that are about a patient, encrypted and with
-headers as Ocean's own `…/notes` is: `{"at": moment, "reason": text, "title": text, "text": text}`, of which only `at` is
-always there; `reason` is a walk-in's, `title` and `text` are a transcript's."""
+headers as Ocean's own `…/notes` is: `{"at": moment, "reason": text, "title": text, "text": text}`. Only `at` is always
+there; `reason` is a walk-in's, `title` and `text` are a transcript's."""
 
 PATIENT_FILE_PATH: Final = "/svc/ocean-operator/v0/patients/{ref}/attachments/{file}"
 """UNVERIFIED. GET: a file that came with a patient's note, in the form of Ocean's own attachments of referrals:
