@@ -34,9 +34,18 @@ def _convert(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any
         out["properties"] = {k: _convert(v, definitions) for k, v in out["properties"].items()}
     if isinstance(out.get("items"), dict):
         out["items"] = _convert(out["items"], definitions)
+    if "default" in out:
+        out["default"] = _without_nulls(out["default"])
     if "description" in out:
         out["description"] = " ".join(out["description"].split())
     return out
+
+
+def _without_nulls(value: Any) -> Any:
+    """What is left out by default is not there, to the API server as to people."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
 
 
 def _inlined(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
