@@ -30,6 +30,7 @@ class ConditionType(StrEnum):
     KEY_STORED = "KeyStored"
     AUTHORIZED = "Authorized"
     SYNCED = "Synced"
+    QUEUE_HEALTHY = "QueueHealthy"
 
 
 class Verdict(ApiModel):

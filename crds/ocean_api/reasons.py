@@ -321,7 +321,8 @@ EXPLANATIONS: Final[dict[Reason, Explanation]] = {
     ),
     Reason.QUEUE_EMPTY: Explanation("Every message has reached the EMR.", ""),
     Reason.QUEUE_WAITING: Explanation(
-        "Messages have been waiting for more than a few minutes; the message says for what.",
+        "Messages have been waiting for more than a minute; the condition says since when, and for what where that is "
+        "known.",
         "See that the EMR runs and takes the credentials. They are delivered by themselves, in order.",
     ),
     Reason.MESSAGES_HELD: Explanation(

@@ -17,6 +17,7 @@ GROUPS: Final[tuple[tuple[Reason, str], ...]] = (
     (Reason.KEY_ACCEPTED, "The key"),
     (Reason.ACCESS_ACCEPTED, "Credentials and connections"),
     (Reason.SYNC_SUCCEEDED, "Synchronisation"),
+    (Reason.QUEUE_EMPTY, "Messages"),
     (Reason.RELEASE_BLOCKED, "Deletion"),
 )
 """The first reason of each group of `Reason`, in its order, and the group's heading."""

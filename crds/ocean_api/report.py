@@ -151,6 +151,8 @@ class CheckReport(ApiModel):
     """How the EMR's interface presented itself, for instance `OSCAR open-o-2026`."""
     verified: bool = True
     """False when the adapter rests on a profile of our own instead of a vendor's document."""
+    receives: bool | None = None
+    """Whether Ocean's webhooks are taken: its Secret has a `webhookKey`. None in rows of versions that did not say."""
 
 
 class WorkerReport(ApiModel):

@@ -31,6 +31,8 @@ PRINTER_COLUMNS: Final[tuple[dict[str, Any], ...]] = (
     {"name": "Running", "type": "string", "jsonPath": ".status.sync.running"},
     {"name": "Last-Recent", "type": "date", "jsonPath": ".status.sync.lastRecent"},
     {"name": "Last-Full", "type": "date", "jsonPath": ".status.sync.lastFull"},
+    {"name": "Held", "type": "integer", "jsonPath": ".status.queue.held"},
+    {"name": "Waiting", "type": "integer", "jsonPath": ".status.queue.waiting", "priority": 1},
     {"name": "Next", "type": "string", "jsonPath": ".status.sync.nextRecent", "priority": 1},
     {"name": "Providers", "type": "integer", "jsonPath": ".status.providers.selected", "priority": 1},
     {"name": "Key", "type": "string", "jsonPath": ".status.key.fingerprint", "priority": 1},

@@ -55,6 +55,20 @@ class ProvidersStatus(ApiModel):
     """Chosen ids that the EMR does not show."""
 
 
+class QueueStatus(ApiModel):
+    """Messages from Ocean that have not reached the EMR. What takes no longer than a minute is not counted."""
+
+    waiting: int = 0
+    """How many wait to be delivered, once one of them has waited for more than a minute. Rounded down from 10 on, to
+    1, 2 or 5 followed by zeros: the metric `ocean_messages_waiting` is exact."""
+    oldest_at: Moment | None = None
+    """When the oldest of them came; absent while none waits."""
+    held: int = 0
+    """How many could not be delivered and wait for a person: `oceanctl messages list` shows them."""
+    held_since: Moment | None = None
+    """When the oldest of those came; absent while none is held."""
+
+
 class KeyStatus(ApiModel):
     """The key in Vault; never the key itself."""
 
@@ -92,6 +106,8 @@ class ActionsStatus(ApiModel):
     """Of `ocean.cloudconnect.dev/sync-full`."""
     reauthorize: str = ""
     """Of `ocean.cloudconnect.dev/reauthorize`."""
+    retry_held: str = ""
+    """Of `ocean.cloudconnect.dev/retry-held`."""
 
 
 class OceanSiteStatus(ApiModel):
@@ -112,6 +128,8 @@ class OceanSiteStatus(ApiModel):
     """Where synchronisation stands."""
     providers: ProvidersStatus = ProvidersStatus()
     """The EMR's providers."""
+    queue: QueueStatus = QueueStatus()
+    """Messages from Ocean that have not reached the EMR."""
     key: KeyStatus = KeyStatus()
     """The key in Vault."""
     children: tuple[ChildStatus, ...] = ()
