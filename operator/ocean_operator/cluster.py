@@ -29,6 +29,7 @@ RESOURCES: Final[Mapping[str, tuple[str, str]]] = {
     "Secret": ("api/v1", "secrets"),
     "Pod": ("api/v1", "pods"),
     "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
+    "Deployment": ("apis/apps/v1", "deployments"),
     "CronJob": ("apis/batch/v1", "cronjobs"),
     "Job": ("apis/batch/v1", "jobs"),
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),

@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 
 from ocean_api import names
 from ocean_api.reasons import Reason
+from ocean_operator.core.queue import Line
 from ocean_operator.core.site import SiteKey
 
 _CONNECTIONS: Final = 4
@@ -106,6 +107,17 @@ class Database:
         rows = await self._rows("select site, process, state, next_mark from ocean.states_since(%s)", (mark,))
         states = [State(SiteKey(*site.split("/", 1)), process, document) for site, process, document, _ in rows]
         return states, max((row[3] for row in rows), default=mark)
+
+    async def queues(self) -> dict[SiteKey, Line]:
+        """What waits and what is held, of each site that has any."""
+        rows = await self._rows("select site, waiting, oldest, held, oldest_held from ocean.queues()", ())
+        return {SiteKey(*site.split("/", 1)): Line(*counted) for site, *counted in rows}
+
+    async def retry_held(self, site: SiteKey) -> int:
+        """Put the site's held messages back into the queue, and tell the audit. Returns how many there were."""
+        rows = await self._rows("select ocean.retry_held(%s, %s, %s)", (site.namespace, site.name, names.MANAGED_BY))
+        number: int = rows[0][0]
+        return number
 
     async def changes(self) -> AsyncIterator[None]:
         """Yield at once, then whenever `site_state` may have changed. Never ends; hides lost connections."""

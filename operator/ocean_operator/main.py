@@ -27,6 +27,7 @@ from ocean_operator.logs import configure_logs
 from ocean_operator.metrics import LEADER, SITES
 from ocean_operator.passes.sites import run_pass
 from ocean_operator.passes.stores import run_stores_pass
+from ocean_operator.queues import follow_queues
 from ocean_operator.reports import follow_reports
 from ocean_operator.runtime import Runtime, Stores, platform_of
 from ocean_operator.server import probe_app, server, webhook_app
@@ -192,6 +193,7 @@ async def _work(runtime: Runtime, health: Health, stop: asyncio.Event) -> None:
                 group.create_task(_work_off(queue, runtime.complete))
             if runtime.stores:
                 group.create_task(follow_reports(runtime, runtime.stores))
+                group.create_task(follow_queues(runtime, runtime.stores))
             group.create_task(_watch(registry, kopf_settings, stop, settings.pod_name))
             group.create_task(_resync(runtime))
             group.create_task(_count(runtime))

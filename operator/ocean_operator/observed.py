@@ -13,7 +13,10 @@ from typing import Any, Final
 import orjson
 
 from ocean_api import names
+from ocean_api.v1alpha1.status import QueueStatus
+from ocean_operator.core.parts.worker import WORKER_COMPONENT
 from ocean_operator.core.plan import ChildId, ObservedChild, child_id, live_digest
+from ocean_operator.core.pods import Away, away
 from ocean_operator.core.site import Manifest, Site, SiteKey, read_site, requests_in
 from ocean_operator.core.validate import Neighbours
 
@@ -43,7 +46,8 @@ class Observed:
         self._homes: dict[str, SiteKey] = {}
         self._recorded: dict[SiteKey, dict[ChildId, str]] = {}
         self._numbers: dict[str, set[SiteKey]] = {}
-        self._pods: dict[SiteKey, dict[str, str]] = {}
+        self._pods: dict[SiteKey, dict[str, tuple[str, str]]] = {}
+        """Component and problem of each pod that has one, by its name."""
         self._gone: dict[str, int] = {}
         """uid and version of what was lost last: a late answer must not bring it back. A newer one does, since an
         object is also lost to a watch when somebody takes our labels away."""
@@ -54,6 +58,12 @@ class Observed:
         """The clinic as last seen, read anew: a fleet of parsed specs would be the operator's largest possession."""
         kept = self._sites.get(key)
         return read_site(orjson.loads(kept.packed)) if kept else None
+
+    def queue_in_status(self, key: SiteKey) -> QueueStatus:
+        """What the clinic's status says of its messages. Read by itself: this is asked of a whole fleet at once."""
+        kept = self._sites.get(key)
+        raw = (orjson.loads(kept.packed)["status"] or {}).get("queue") if kept else None
+        return QueueStatus.model_validate(raw or {})
 
     def site_keys(self) -> tuple[SiteKey, ...]:
         """Every clinic."""
@@ -160,19 +170,20 @@ class Observed:
 
     # Pods
 
-    def saw_pod(self, key: SiteKey, name: str, problem: str) -> bool:
+    def saw_pod(self, key: SiteKey, name: str, problem: str, *, component: str = "") -> bool:
         """Remember why a pod does not start; an empty problem forgets it."""
         pods = self._pods.setdefault(key, {})
-        before = pods.pop(name, "")
+        before = pods.pop(name, None)
         if problem:
-            pods[name] = problem
+            pods[name] = (component, problem)
         if not pods:
             del self._pods[key]
-        return before != problem
+        return (before[1] if before else "") != problem
 
-    def pod_problem(self, key: SiteKey) -> str:
-        """Why a pod of the clinic does not start, or an empty string."""
-        return next(iter(self._pods.get(key, {}).values()), "")
+    def pod_problem(self, key: SiteKey, *, worker: bool = False) -> str:
+        """Why the clinic's worker, or one of its other pods, does not start; or an empty string."""
+        found = self._pods.get(key, {}).values()
+        return next((problem for component, problem in found if (component == WORKER_COMPONENT) is worker), "")
 
     # For comparison with a LIST
 
@@ -226,8 +237,9 @@ def _read_child(body: Manifest) -> ObservedChild:
         hash=(meta.get("annotations") or {}).get(names.HASH_ANNOTATION, ""),
         digest="" if body["kind"] == "Job" else live_digest(body),
         deleting="deletionTimestamp" in meta,
+        away=away(dict(body)) if body["kind"] == "Deployment" else None,
     )
 
 
-def _meaning(child: ObservedChild) -> tuple[str, str, str, str, bool]:
-    return child.uid, child.owner, child.hash, child.digest, child.deleting
+def _meaning(child: ObservedChild) -> tuple[str, str, str, str, bool, Away | None]:
+    return child.uid, child.owner, child.hash, child.digest, child.deleting, child.away

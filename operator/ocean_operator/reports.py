@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 import pydantic
 import structlog
 
-from ocean_api.report import CheckReport, Process, SyncReport
+from ocean_api.report import CheckReport, Process, SyncReport, WorkerReport
 from ocean_operator.database import DatabaseError, State
 from ocean_operator.runtime import Reports, Runtime, Stores
 
@@ -46,14 +47,18 @@ def _take(state: State, runtime: Runtime) -> None:
     runtime.sites.add(state.site)
     if after.check != before.check:
         runtime.externals.add(state.site)
+    if after.worker != before.worker:
+        runtime.look_at_queues.set()
 
 
 def _with(before: Reports, state: State) -> Reports:
     try:
         if state.process == Process.CHECK:
-            return Reports(check=CheckReport.model_validate(state.document), sync=before.sync)
+            return replace(before, check=CheckReport.model_validate(state.document))
         if state.process == Process.SYNC:
-            return Reports(check=before.check, sync=SyncReport.model_validate(state.document))
+            return replace(before, sync=SyncReport.model_validate(state.document))
+        if state.process == Process.WORKER:
+            return replace(before, worker=WorkerReport.model_validate(state.document))
     except pydantic.ValidationError as error:
         log.warning("report not readable", site=str(state.site), process=state.process, problems=error.error_count())
     return before

@@ -8,12 +8,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ocean_api.report import CheckReport, Problem, SyncReport
+from ocean_api import names
+from ocean_api.report import CheckReport, Problem, SyncReport, WorkerReport
 from ocean_api.settings import DatabaseAccess, VaultAccess
-from ocean_api.v1alpha1.status import KeyStatus
+from ocean_api.v1alpha1.status import KeyStatus, QueueStatus
 from ocean_operator.cluster import Cluster
 from ocean_operator.core.facts import Facts
+from ocean_operator.core.parts.worker import worker_name
+from ocean_operator.core.plan import ChildId
 from ocean_operator.core.platform import Platform
+from ocean_operator.core.pods import missed_at, why_no_worker
+from ocean_operator.core.queue import Watched
 from ocean_operator.core.site import Site, SiteKey
 from ocean_operator.core.validate import AddressRules
 from ocean_operator.database import Database
@@ -58,11 +63,14 @@ class Reports:
 
     check: CheckReport | None = None
     sync: SyncReport | None = None
+    worker: WorkerReport | None = None
 
     def since(self, moment: datetime) -> Reports:
         """Without what is older: the rows of a deleted clinic stay, and say nothing about one made in its place."""
         check = self.check if self.check and self.check.at >= moment else None
-        return Reports(check, _since(moment, self.sync) if self.sync else None)
+        stopped = self.worker.problem if self.worker else None
+        worker = self.worker if stopped and stopped.at >= moment else None
+        return Reports(check, _since(moment, self.sync) if self.sync else None, worker)
 
 
 def _since(moment: datetime, said: SyncReport) -> SyncReport | None:
@@ -98,6 +106,14 @@ class Runtime:
     reports: dict[SiteKey, Reports] = field(default_factory=dict)
     reports_loaded: bool = False
     """Whether the database has been read once; until then nothing that is known may be forgotten."""
+    queues: dict[SiteKey, Watched] = field(default_factory=dict)
+    """Every clinic's messages, as the database counted them last."""
+    told: dict[SiteKey, QueueStatus] = field(default_factory=dict)
+    """What the status is to say of them."""
+    look_at_queues: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when they may have changed in a way that should not wait."""
+    retried: dict[SiteKey, str] = field(default_factory=dict)
+    """The last `retry-held` token of each clinic whose messages went back into the queue."""
     summaries: dict[SiteKey, str] = field(default_factory=dict)
     """For the metric."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
@@ -111,13 +127,25 @@ class Runtime:
         finding = self.key_finding(site)
         key = finding.status if finding else (site.status.key if site.status.key.version else None)
         said = self.reports.get(site.key, Reports()).since(datetime.fromisoformat(site.creation))
+        name = worker_name(site)
+        worker = self.observed.children(site.key).get(ChildId("Deployment", name))
+        gone = worker.away if worker else None
         return Facts(
             key=key,
             key_problem=finding.problem if finding else None,
             check=said.check,
             sync=said.sync,
+            worker=said.worker,
+            queue=self.told.get(site.key, site.status.queue),
             pod_problem=self.observed.pod_problem(site.key),
+            worker_problem=why_no_worker(name, self.observed.pod_problem(site.key, worker=True), gone, self.clock()),
+            worker_missed_at=missed_at(gone),
         )
+
+    def open_retry(self, site: Site) -> str:
+        """The token of a request that held messages be tried again, until that is done."""
+        asked = site.requests.get(names.RETRY_HELD_REQUEST, "")
+        return "" if asked in {site.status.actions.retry_held, self.retried.get(site.key, "")} else asked
 
     def key_finding(self, site: Site) -> KeyFinding | None:
         """What was found for this very OceanSite, not for an earlier one of its name."""
@@ -134,6 +162,9 @@ class Runtime:
         self.keys.pop(key, None)
         self.waiting.pop(key, None)
         self.reports.pop(key, None)
+        self.queues.pop(key, None)
+        self.told.pop(key, None)
+        self.retried.pop(key, None)
         self.summaries.pop(key, None)
 
 

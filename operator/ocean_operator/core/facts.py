@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 import orjson
@@ -11,8 +12,8 @@ import orjson
 from ocean_api import names
 from ocean_api.base import ApiModel
 from ocean_api.reasons import Reason
-from ocean_api.report import CheckReport, Problem, SyncReport
-from ocean_api.v1alpha1.status import KeyStatus
+from ocean_api.report import CheckReport, Problem, SyncReport, WorkerReport
+from ocean_api.v1alpha1.status import KeyStatus, QueueStatus
 from ocean_operator.core.site import Site
 
 ACCESS_REASONS: Final = frozenset(
@@ -25,6 +26,12 @@ ACCESS_REASONS: Final = frozenset(
     }
 )
 """Reasons for which every call stops until a person has acted and a check has passed."""
+_SAID_BY_SERVERS: Final = ACCESS_REASONS - {Reason.CREDENTIALS_SECRET_MISSING, Reason.CREDENTIALS_SECRET_INVALID}
+DISAGREEMENT: Final = timedelta(minutes=10)
+"""What a check accepted and the worker was refused so shortly afterwards is not tried again sooner: an EMR that lets
+a login read and not write would refuse it in every round, until the account is locked."""
+
+_NO_MESSAGES: Final = QueueStatus()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +44,14 @@ class Facts:
     """Why the key could not be stored or Vault and database not be prepared."""
     check: CheckReport | None = None
     sync: SyncReport | None = None
+    worker: WorkerReport | None = None
+    queue: QueueStatus = _NO_MESSAGES
     pod_problem: str = ""
-    """Why a pod of the clinic cannot start."""
+    """Why a pod of the clinic cannot start, its worker's apart."""
+    worker_problem: str = ""
+    """Why the clinic's worker does not run."""
+    worker_missed_at: datetime | None = None
+    """When it becomes something wrong that the worker does not run, as it does not now."""
 
 
 def token(*parts: object) -> str:
@@ -55,15 +68,20 @@ def check_token(site: Site, facts: Facts) -> str:
     """What the Job `ocean-check` must have looked at for its report to count.
 
     It changes with the key, the addresses and Secrets named, a person's request to try again, and every
-    refusal that a synchronisation met after the last check.
+    refusal that a synchronisation or the worker met after the last check.
     """
     spec = site.spec
     if spec is None or facts.key is None:
         return ""
-    stopped = facts.sync.problem if facts.sync else None
     again = site.requests.get(names.REAUTHORIZE_REQUEST, "")
     settings = token(spec.site_number, spec.ocean, spec.emr, facts.key.version, facts.key.fingerprint, again)
-    return f"{settings}-{token(stopped.at)}" if stopped and stopped.reason in ACCESS_REASONS else settings
+    return "-".join((settings, *(token(refusal.at) for refusal in refusals(facts))))
+
+
+def refusals(facts: Facts) -> tuple[Problem, ...]:
+    """How synchronisation and worker were last refused: each stands until it is forgotten where it was met."""
+    met = (said.problem for said in (facts.sync, facts.worker) if said)
+    return tuple(problem for problem in met if problem and problem.reason in ACCESS_REASONS)
 
 
 def window_token(site: Site, facts: Facts) -> str:
@@ -75,24 +93,37 @@ def window_token(site: Site, facts: Facts) -> str:
 
 
 def check_is_current(site: Site, facts: Facts) -> bool:
-    """Whether the last check looked at the settings as they are now.
+    """Whether the last check looked at the settings as they are now, and knew of every refusal there is.
 
-    One that answered a refusal stays good when a synchronisation has succeeded since and the refusal is forgotten.
+    One that answered a refusal stays good when that refusal is forgotten.
     """
-    wanted = check_token(site, facts)
-    return facts.check is not None and wanted in {facts.check.token, facts.check.token.partition("-")[0]}
+    if facts.check is None:
+        return False
+    wanted, *standing = check_token(site, facts).split("-")
+    checked, *known = facts.check.token.split("-")
+    return wanted == checked and set(standing) <= set(known)
 
 
 def refused(site: Site, facts: Facts) -> Problem | None:
     """Why Ocean or the EMR may not be called.
 
     A check that is current knew of every refusal before it (its token holds them), whatever the clocks of the
-    two pods say; until there is one, the refusal stands.
+    pods say; until there is one, the refusal stands.
     """
-    stopped = facts.sync.problem if facts.sync else None
-    if stopped and stopped.reason in ACCESS_REASONS and not check_is_current(site, facts):
-        return stopped
+    standing = refusals(facts)
+    if standing and not check_is_current(site, facts):
+        return standing[0]
     return facts.check.access if facts.check else None
+
+
+def check_waits_until(site: Site, facts: Facts) -> datetime | None:
+    """Until when a check waits that was brought about by the worker's refusal alone; None: it may be made at once."""
+    check, met = facts.check, facts.worker.problem if facts.worker else None
+    if check is None or check.access or met is None or met.reason not in _SAID_BY_SERVERS:
+        return None
+    if check_token(site, facts).split("-")[0] != check.token.split("-")[0]:
+        return None
+    return met.at + DISAGREEMENT if timedelta() <= met.at - check.at < DISAGREEMENT else None
 
 
 def key_accepted(site: Site, facts: Facts) -> bool:
@@ -110,16 +141,20 @@ def key_accepted(site: Site, facts: Facts) -> bool:
     )
 
 
-def may_work(site: Site, facts: Facts) -> bool:
-    """Whether the clinic's synchronisations may run."""
+def may_call(site: Site, facts: Facts) -> bool:
+    """Whether the clinic's pods may call Ocean and the EMR: then its messages are delivered."""
     spec = site.spec
     return (
         spec is not None
         and spec.is_enabled
         and not spec.suspend
         and spec.integrated
-        and bool(spec.schedule.providers)
         and key_accepted(site, facts)
         and check_is_current(site, facts)
         and refused(site, facts) is None
     )
+
+
+def may_work(site: Site, facts: Facts) -> bool:
+    """Whether the clinic's synchronisations may run. Messages do not wait for providers to be chosen."""
+    return may_call(site, facts) and site.spec is not None and bool(site.spec.schedule.providers)

@@ -11,9 +11,12 @@ import orjson
 
 from ocean_api import names
 from ocean_operator.core.children import KINDS
+from ocean_operator.core.pods import Away
 from ocean_operator.core.site import Manifest, Site
 
 _OURS: Final = (names.FIELD_MANAGER, "Apply")
+_COUNTED_BY_OTHERS: Final = "deployment.kubernetes.io/revision"
+"""An annotation with which the Deployments' controller numbers what was rolled out."""
 _LEFT_ALONE: Final = {"ServiceAccount": ("f:secrets", "f:imagePullSecrets")}
 """OpenShift's controllers write these into every account and would do so again, for ever."""
 
@@ -39,6 +42,8 @@ class ObservedChild:
     digest: str
     """What stands there, defaults and other people's edits included."""
     deleting: bool = False
+    away: Away | None = None
+    """Of a Deployment: since when none of its pods is ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ def live_digest(body: Manifest) -> str:
     meta = body["metadata"]
     kept = {k: v for k, v in body.items() if k not in {"metadata", "status", "apiVersion", "kind"}}
     kept["metadata"] = {k: meta[k] for k in ("labels", "annotations", "ownerReferences", "finalizers") if meta.get(k)}
+    if _COUNTED_BY_OTHERS in meta.get("annotations", ()):
+        kept["metadata"]["annotations"] = {k: v for k, v in meta["annotations"].items() if k != _COUNTED_BY_OTHERS}
     return _sha(kept)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from ocean_api import names
 from ocean_api.conditions import Condition, ConditionType
+from ocean_api.reasons import Reason
 from ocean_api.v1alpha1.status import OceanSiteStatus
 from ocean_operator.core.site import Manifest, Site
 
@@ -29,6 +30,9 @@ def _turns(before: OceanSiteStatus, after: OceanSiteStatus) -> Iterator[tuple[st
         yield "Warning", stalled.reason, stalled.message
     if old_ready and old_ready.status == "True" and ready and ready.status != "True":
         yield "Warning", ready.reason, ready.message
+    queue, old_queue = _find(after, ConditionType.QUEUE_HEALTHY), _find(before, ConditionType.QUEUE_HEALTHY)
+    if queue and queue.reason == Reason.MESSAGES_HELD and not (old_queue and old_queue.reason == queue.reason):
+        yield "Warning", queue.reason, queue.message
 
 
 def _find(status: OceanSiteStatus, kind: ConditionType) -> Condition | None:

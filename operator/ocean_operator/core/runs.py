@@ -20,6 +20,7 @@ from ocean_operator.core.facts import (
     Facts,
     check_is_current,
     check_token,
+    check_waits_until,
     may_work,
     token,
     window_token,
@@ -55,14 +56,14 @@ def due(site: Site, platform: Platform, facts: Facts, existing: Collection[str],
         platform: What the installation adds.
         facts: What is known of it.
         existing: Names of the clinic's Jobs in the cluster.
-        now: Only for full runs that the clock missed.
+        now: For full runs that the clock missed, and checks that wait.
     """
     spec = site.spec
     if spec is None or spec.suspend or not spec.is_enabled or not platform.has_stores:
         return Due()
     jobs: list[Manifest] = []
     answered: dict[str, str] = {}
-    if _check_due(site, facts):
+    if _check_due(site, facts, now):
         jobs.append(_check_job(site, spec, platform, check_token(site, facts)))
     if check_is_current(site, facts):
         answered[names.REAUTHORIZE_REQUEST] = site.requests.get(names.REAUTHORIZE_REQUEST, "")
@@ -74,12 +75,13 @@ def due(site: Site, platform: Platform, facts: Facts, existing: Collection[str],
     return Due(tuple(job for job in jobs if job["metadata"]["name"] not in existing), answered)
 
 
-def _check_due(site: Site, facts: Facts) -> bool:
+def _check_due(site: Site, facts: Facts, now: datetime) -> bool:
     if facts.key is None or facts.key.version == 0 or facts.key_problem:
         return False
     report = facts.check
     if report is None or not check_is_current(site, facts):
-        return True
+        waits = check_waits_until(site, facts)
+        return waits is None or waits <= now
     return report.key is not None or report.access is not None
 
 

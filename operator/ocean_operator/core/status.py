@@ -22,8 +22,16 @@ from ocean_api.v1alpha1.status import (
     ProvidersStatus,
     SyncStatus,
 )
-from ocean_operator.core.facts import Facts, check_is_current, key_accepted, may_work, refused
+from ocean_operator.core.facts import (
+    Facts,
+    check_is_current,
+    check_waits_until,
+    key_accepted,
+    may_work,
+    refused,
+)
 from ocean_operator.core.platform import Platform
+from ocean_operator.core.queue import health, late_at
 from ocean_operator.core.schedule import RECENT_INTERVAL, next_full, next_recent, slots
 from ocean_operator.core.site import Site
 from ocean_operator.core.validate import Finding
@@ -64,6 +72,9 @@ _NEEDS_A_PERSON: Final = frozenset(
 )
 """Reasons that stay until a person acts: kstatus calls such an object failed."""
 
+_BESIDE: Final = frozenset({Reason.MESSAGES_HELD})
+"""Reasons that ask for a person while the clinic is served all the same: Ready stays True (design record 012)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -89,10 +100,11 @@ def next_status(site: Site, platform: Platform, seen: Observation, *, now: datet
     return OceanSiteStatus(
         observed_generation=site.generation,
         conditions=conditions,
-        summary=_worst(verdicts[3:]).reason if verdicts[0].reason is Reason.SITE_NOT_READY else verdicts[0].reason,
+        summary=_summary(verdicts),
         integration=_integration(report.interface, verified=report.verified) if report and report.interface else "",
         sync=_sync(site, platform, seen.facts, now),
         providers=_providers(site, seen.facts),
+        queue=seen.facts.queue,
         key=seen.facts.key or KeyStatus(),
         children=tuple(seen.children),
         actions=_actions(site, seen.answered),
@@ -100,11 +112,12 @@ def next_status(site: Site, platform: Platform, seen: Observation, *, now: datet
 
 
 def look_again(site: Site, platform: Platform, facts: Facts, now: datetime) -> datetime | None:
-    """When this status may have to change although nothing happens: a run is overdue."""
-    if not may_work(site, facts) or site.spec is None:
-        return None
-    slot = slots(site.key, full_window_minutes=platform.full_window_minutes)
-    return next_recent(slot, now) + timedelta(minutes=10)
+    """When this status may have to change although nothing happens: a run is overdue, or messages are late."""
+    moments = [late_at(facts), facts.worker_missed_at, check_waits_until(site, facts)]
+    if may_work(site, facts):
+        slot = slots(site.key, full_window_minutes=platform.full_window_minutes)
+        moments.append(next_recent(slot, now) + timedelta(minutes=10))
+    return min((moment for moment in moments if moment and moment > now), default=None)
 
 
 def _verdicts(site: Site, platform: Platform, seen: Observation, now: datetime) -> list[Verdict]:
@@ -114,8 +127,9 @@ def _verdicts(site: Site, platform: Platform, seen: Observation, now: datetime) 
         _key_stored(platform, seen.facts),
         _authorized(site, seen.facts),
         _synced(site, seen.facts, now),
+        _verdict(ConditionType.QUEUE_HEALTHY, *health(site, seen.facts, now)),
     ]
-    worst = _worst(checks)
+    worst = _worst([check for check in checks if check.reason not in _BESIDE])
     return [_ready(site, worst), _reconciling(site, worst), _stalled(worst), *checks]
 
 
@@ -129,6 +143,16 @@ def _worst(checks: Iterable[Verdict]) -> Verdict:
     if last is None:
         raise ValueError("no checks")
     return last
+
+
+def _summary(verdicts: Sequence[Verdict]) -> Reason:
+    """The one word of the column REASON: what keeps the clinic from being served, or what it needs beside that."""
+    ready, _, _, *checks = verdicts
+    if ready.reason is Reason.SITE_NOT_READY:
+        return _worst([check for check in checks if check.reason not in _BESIDE]).reason
+    if ready.status == "True":
+        return next((check.reason for check in checks if check.reason in _BESIDE), ready.reason)
+    return ready.reason
 
 
 def _verdict(kind: ConditionType, status: Truth, reason: Reason, message: str = "") -> Verdict:
@@ -303,4 +327,5 @@ def _actions(site: Site, answered: Mapping[str, str]) -> ActionsStatus:
         sync_recent=answered.get(names.SYNC_RECENT_REQUEST, old.sync_recent),
         sync_full=answered.get(names.SYNC_FULL_REQUEST, old.sync_full),
         reauthorize=answered.get(names.REAUTHORIZE_REQUEST, old.reauthorize),
+        retry_held=answered.get(names.RETRY_HELD_REQUEST, old.retry_held),
     )

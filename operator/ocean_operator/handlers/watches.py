@@ -97,9 +97,10 @@ def _child_event(runtime: Runtime, kind: str) -> Any:
 
 def _pod_event(runtime: Runtime) -> Any:
     async def changed(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - kopf's name
-        key = owner_key(body)
+        key, meta = owner_key(body), body["metadata"]
         problem = "" if type == "DELETED" else why_not_starting(dict(body))
-        if key and runtime.observed.saw_pod(key, body["metadata"]["name"], problem):
+        component = meta.get("labels", {}).get(names.COMPONENT_LABEL, "")
+        if key and runtime.observed.saw_pod(key, meta["name"], problem, component=component):
             runtime.sites.add(key)
 
     return changed

@@ -17,7 +17,7 @@ from ocean_operator.vault import VaultError
 
 log = structlog.get_logger(__name__)
 
-_WORK = ("CronJob", "Job")
+_WORK = ("CronJob", "Deployment", "Job")
 
 
 async def release(site: Site, runtime: Runtime) -> float | None:

@@ -12,7 +12,7 @@ from ocean_api.v1alpha1.spec import OceanSiteSpec
 from ocean_api.v1alpha1.status import ChildStatus, OceanSiteStatus
 from ocean_operator.cluster import ClusterError
 from ocean_operator.core.children import desired_children
-from ocean_operator.core.facts import may_work
+from ocean_operator.core.facts import may_call, may_work
 from ocean_operator.core.plan import ChildId, child_id, foreign_fields, plan
 from ocean_operator.core.report import news
 from ocean_operator.core.runs import due
@@ -63,8 +63,10 @@ async def _go_on(site: Site, runtime: Runtime) -> None:
     """
     if site.spec is None:
         return
-    worked = site.status.sync.next_recent is not None and site.spec.is_enabled and not site.spec.suspend
-    await _write_children(site, runtime, works=worked and not _wrong(site, site.spec, runtime))
+    may = site.spec.is_enabled and not site.spec.suspend and not _wrong(site, site.spec, runtime)
+    worked = site.status.sync.next_recent is not None
+    delivered = any(child.kind == "Deployment" for child in site.status.children)
+    await _write_children(site, runtime, works=may and worked, delivers=may and delivered)
 
 
 async def _carry_out(site: Site, runtime: Runtime) -> float | None:
@@ -74,11 +76,12 @@ async def _carry_out(site: Site, runtime: Runtime) -> float | None:
     wrong: tuple[Finding, ...] = ()
     if site.spec is not None:
         wrong = _wrong(site, site.spec, runtime)
-        works = may_work(site, facts) and not wrong
-        children = await _write_children(site, runtime, works=works)
+        works, delivers = may_work(site, facts) and not wrong, may_call(site, facts) and not wrong
+        children = await _write_children(site, runtime, works=works, delivers=delivers)
         if not wrong:
             answered = await _start_jobs(site, runtime)
-            if runtime.stores and not runtime.is_seen_to(site):
+            answered |= _retried(site, runtime)
+            if runtime.stores and (runtime.open_retry(site) or not runtime.is_seen_to(site)):
                 runtime.externals.add(site.key)
     seen = Observation(facts=facts, findings=wrong, children=children, answered=answered)
     status = next_status(site, runtime.platform, seen, now=now)
@@ -96,9 +99,15 @@ def _wrong(site: Site, spec: OceanSiteSpec, runtime: Runtime) -> tuple[Finding, 
     return findings(site.key, spec, rules=runtime.platform.addresses, neighbours=neighbours)
 
 
-async def _write_children(site: Site, runtime: Runtime, *, works: bool) -> tuple[ChildStatus, ...]:
+def _retried(site: Site, runtime: Runtime) -> dict[str, str]:
+    """The request that held messages be tried again, as far as it was carried out."""
+    asked = site.requests.get(names.RETRY_HELD_REQUEST, "")
+    return {} if runtime.open_retry(site) else {names.RETRY_HELD_REQUEST: asked}
+
+
+async def _write_children(site: Site, runtime: Runtime, *, works: bool, delivers: bool) -> tuple[ChildStatus, ...]:
     """Apply what differs, delete what is not wanted, and say how each child stands."""
-    desired = desired_children(site, runtime.platform, may_work=works)
+    desired = desired_children(site, runtime.platform, may_work=works, may_deliver=delivers)
     todo = plan(site, desired, runtime.observed.children(site.key), runtime.observed.recorded(site))
     refused: dict[ChildId, str] = {}
     for child in todo.apply:

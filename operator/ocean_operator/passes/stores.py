@@ -72,12 +72,29 @@ async def run_stores_pass(key: SiteKey, runtime: Runtime) -> float | None:
     try:
         if not await _waits_as_before(case):
             _note(case, await _see_to(case))
+        await _retry_held(case)
     except (VaultError, DatabaseError, SecretForbiddenError) as error:
         runtime.waiting.pop(key, None)
         _note(case, _unreachable(case, error))
         raise
     waiting = runtime.waiting.get(key)
     return _pause(waiting, runtime.clock()) if waiting else None
+
+
+async def _retry_held(case: Case) -> None:
+    """Have held messages tried again where that was asked for, and the request answered.
+
+    Once for each token; twice if the operator ends right between the two, which tries a message again that has
+    just been held again.
+    """
+    asked = case.runtime.open_retry(case.site)
+    if not asked:
+        return
+    number = await case.stores.database.retry_held(case.site.key)
+    log.info("held messages are tried again", site=str(case.site.key), messages=number)
+    case.runtime.retried[case.site.key] = asked
+    case.runtime.look_at_queues.set()
+    case.runtime.sites.add(case.site.key)
 
 
 async def _waits_as_before(case: Case) -> bool:

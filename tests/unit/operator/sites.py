@@ -8,7 +8,7 @@ from typing import Any
 
 from ocean_api import names
 from ocean_api.reasons import Reason
-from ocean_api.report import CheckReport, Problem, ProviderName, Run, SyncReport, Trigger
+from ocean_api.report import CheckReport, Problem, ProviderName, Run, SyncReport, Trigger, WorkerReport
 from ocean_api.settings import DatabaseAccess, VaultAccess
 from ocean_api.v1alpha1.spec import OceanSiteSpec
 from ocean_api.v1alpha1.status import KeyStatus, OceanSiteStatus
@@ -151,6 +151,10 @@ class Known:
             **changes,
         }
         return replace(self, facts=replace(self.facts, sync=SyncReport(**said)))
+
+    def refused_worker(self, reason: Reason = Reason.EMR_AUTH_REFUSED, **at: datetime) -> Known:
+        """The worker was refused, and has paused."""
+        return replace(self, facts=replace(self.facts, worker=WorkerReport(problem=problem(reason, **at))))
 
     def but(self, **changes: Any) -> Facts:
         """The facts, with `changes`."""

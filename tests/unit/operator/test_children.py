@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
 from ocean_api import names
-from ocean_api.settings import SiteSettings
+from ocean_api.settings import DatabaseAccess, SiteSettings
 from ocean_api.v1alpha1.oceansite import MAX_NAME
 from ocean_api.v1alpha1.spec import EmrType
 from ocean_operator.core.children import KINDS, desired_children
-from ocean_operator.core.parts.config_map import config_map, digest
+from ocean_operator.core.parts.config_map import config_map
+from ocean_operator.core.parts.worker import SETTINGS_ANNOTATION
 from ocean_operator.core.platform import Platform
 from ocean_operator.core.runs import due
 from ocean_operator.core.site import Manifest, Site, SiteKey
@@ -22,8 +24,8 @@ EMRS: dict[EmrType, dict[str, Any]] = {EmrType.FHIR: FHIR, EmrType.OSCAR_PRO: OS
 
 
 def children(clinic: Site, platform: Platform = PLATFORM, *, may_work: bool = True) -> dict[str, Manifest]:
-    """The clinic's children by kind and name."""
-    made = desired_children(clinic, platform, may_work=may_work)
+    """The clinic's children by kind and name, of one that may do everything or nothing."""
+    made = desired_children(clinic, platform, may_work=may_work, may_deliver=may_work)
     return {f"{c['kind']}/{c['metadata']['name']}": c for c in made}
 
 
@@ -37,6 +39,8 @@ def pods(clinic: Site) -> Iterator[Manifest]:
     for child in children(clinic).values():
         if child["kind"] == "CronJob":
             yield child["spec"]["jobTemplate"]["spec"]["template"]
+        if child["kind"] == "Deployment":
+            yield child["spec"]["template"]
     for job in jobs(clinic):
         yield job["spec"]["template"]
 
@@ -48,11 +52,14 @@ def test_an_integrated_clinic_has_these_objects() -> None:
         "ConfigMap/ocean-north-site",
         "CronJob/ocean-north-recent",
         "CronJob/ocean-north-full",
+        "Deployment/ocean-north-worker",
     ]
 
 
-def test_a_clinic_without_an_emr_has_no_cron_jobs() -> None:
-    assert {name.split("/")[0] for name in children(site(emr=NO_EMR, enabled=True))} == set(KINDS) - {"CronJob"}
+def test_a_clinic_without_an_emr_has_no_work() -> None:
+    kinds = {name.split("/")[0] for name in children(site(emr=NO_EMR, enabled=True))}
+
+    assert kinds == set(KINDS) - {"CronJob", "Deployment"}
 
 
 @pytest.mark.parametrize("emr", EmrType)
@@ -70,18 +77,19 @@ def test_cron_jobs_are_suspended_until_the_clinic_may_work() -> None:
         assert [c["spec"]["suspend"] for c in crons] == [not may_work] * 2
 
 
-def test_nothing_but_suspension_differs_while_a_clinic_may_not_work() -> None:
-    off = children(site(), may_work=False)
-    for name, child in children(site()).items():
+def test_nothing_but_suspension_and_the_worker_differs_while_a_clinic_may_not_work() -> None:
+    off, on = children(site(), may_work=False), children(site())
+    for child in on.values():
         if child["kind"] == "CronJob":
             child["spec"]["suspend"] = True
+    del on["Deployment/ocean-north-worker"]
 
-        assert off[name] == child
+    assert off == on
 
 
 def test_the_same_spec_gives_the_same_bytes() -> None:
     """A restarted operator compares hashes; an order that moves would rewrite a thousand clinics."""
-    first, second = (orjson.dumps(desired_children(site(), PLATFORM, may_work=True)) for _ in range(2))
+    first, second = (orjson.dumps(list(children(site()).values())) for _ in range(2))
 
     assert first == second
 
@@ -209,7 +217,7 @@ def test_every_pod_keeps_the_restricted_standard(emr: EmrType) -> None:
             "secret",
             "emptyDir",
         }
-    assert len(templates) == (1 if emr is EmrType.NONE else 3)
+    assert len(templates) == (1 if emr is EmrType.NONE else 4)
 
 
 def test_pods_have_no_access_to_the_api_server() -> None:
@@ -282,21 +290,89 @@ def test_pods_read_their_settings_as_the_operator_wrote_them() -> None:
     assert read.database == PLATFORM.database
 
 
-def test_the_settings_digest_moves_with_the_settings_alone() -> None:
-    def of(clinic: Site) -> str:
-        return digest(config_map(clinic, spec_of(clinic), PLATFORM))
+@pytest.mark.parametrize(
+    ("change", "rolls"),
+    [
+        ({"timeZone": "America/Vancouver"}, True),
+        ({"messages": {"combineNotes": True}}, True),
+        ({"ocean": {"credentialsSecret": "ocean", "url": "https://test.cognisantmd.com"}}, True),
+        ({"emr": OSCAR}, True),
+        ({"displayName": "Other"}, False),
+        ({"schedule": {"days": 5, "providers": "All"}}, False),
+        ({"contacts": {"siteCreator": "p0001@clinic.example"}}, False),
+        ({"generation": 5, "version": 99}, False),
+    ],
+)
+def test_the_worker_is_made_anew_when_what_it_reads_changes(change: dict[str, Any], rolls: bool) -> None:  # noqa: FBT001
+    """An edit of something else interrupts no delivery."""
+    before, after = deployment(site()), deployment(site(**change))
 
-    assert of(site(displayName="Other")) != of(site())
-    assert of(site(generation=5, version=99)) == of(site())
+    assert (before["spec"]["template"] != after["spec"]["template"]) is rolls
+    assert before["spec"]["selector"] == after["spec"]["selector"]
 
 
-def test_without_stores_the_objects_are_made_all_the_same() -> None:
-    assert set(children(site(), NO_STORES, may_work=False)) == set(children(site()))
+def test_a_field_that_is_new_in_the_spec_makes_the_worker_anew_unless_it_is_known_not_to_matter() -> None:
+    """Every field but those listed: forgetting one must not leave a worker with old settings."""
+    digests = set()
+    fields = {"language": "fr", "siteNumber": "1002", "deletionPolicy": "Delete", "key": {"source": "Generate"}}
+    for name, value in fields.items():
+        digests.add(settings_of(site(**{name: value})))
+
+    assert len(digests) == 3
+
+
+def test_the_worker_is_made_anew_when_the_database_moves() -> None:
+    moved = replace(PLATFORM, database=DatabaseAccess(host="other.example"))
+
+    assert settings_of(site(), moved) != settings_of(site())
+
+
+def test_without_stores_the_objects_are_made_all_the_same_but_for_the_worker() -> None:
+    """It could get nothing to do."""
+    assert set(children(site(), NO_STORES)) == set(children(site())) - {"Deployment/ocean-north-worker"}
 
 
 def test_a_clinic_whose_spec_cannot_be_read_has_no_answer() -> None:
     with pytest.raises(ValueError, match="readable spec"):
         desired_children(site(timeZone="Nowhere"), PLATFORM, may_work=False)
+
+
+# The worker
+
+
+def deployment(clinic: Site, platform: Platform = PLATFORM) -> Manifest:
+    """The clinic's worker."""
+    return children(clinic, platform)["Deployment/ocean-north-worker"]
+
+
+def settings_of(clinic: Site, platform: Platform = PLATFORM) -> str:
+    """The digest on its pod."""
+    digest: str = deployment(clinic, platform)["spec"]["template"]["metadata"]["annotations"][SETTINGS_ANNOTATION]
+    return digest
+
+
+def test_there_is_never_more_than_one_worker() -> None:
+    """The lease would keep a second one from writing; it would only wait for it."""
+    spec = deployment(site())["spec"]
+
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert "rollingUpdate" not in spec["strategy"]
+
+
+def test_the_worker_runs_for_ever_and_has_time_to_hand_back() -> None:
+    pod = deployment(site())["spec"]["template"]["spec"]
+
+    assert pod["restartPolicy"] == "Always"
+    assert pod["terminationGracePeriodSeconds"] == 30
+    assert pod["containers"][0]["args"] == ["ocean-worker"]
+
+
+def test_the_worker_is_selected_by_what_never_changes() -> None:
+    """A Deployment's selector is immutable, and must not take another clinic's or another component's pods."""
+    spec = deployment(site())["spec"]
+
+    assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
+    assert spec["selector"] == {"matchLabels": {names.SITE_LABEL: "north", names.COMPONENT_LABEL: "worker"}}
 
 
 # The network
@@ -349,3 +425,4 @@ def test_an_impossible_address_does_not_keep_the_clinic_from_being_judged(url: s
     emr = {"type": "OscarPro", "oscarPro": {"url": url, "credentialsSecret": "emr"}}
 
     assert len(children(site(emr=emr), may_work=False)) == 5
+    assert len(children(site(emr=emr))) == 6

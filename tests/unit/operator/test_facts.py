@@ -9,10 +9,13 @@ from ocean_api import names
 from ocean_api.reasons import Reason
 from ocean_operator.core.facts import (
     ACCESS_REASONS,
+    DISAGREEMENT,
     Facts,
     check_is_current,
     check_token,
+    check_waits_until,
     key_accepted,
+    may_call,
     may_work,
     refused,
     token,
@@ -223,3 +226,95 @@ def test_a_check_that_is_refused_after_a_run_was_stopped_is_the_one_that_counts(
     stopped = served(site()).sync(problem=problem(Reason.EMR_AUTH_REFUSED))
 
     assert refused(site(), stopped.check(at=NOW, access=newer).facts) == newer
+
+
+# The worker's refusals
+
+
+@pytest.mark.parametrize("reason", sorted(ACCESS_REASONS))
+def test_the_workers_refusal_stops_everything_as_a_synchronisations_does(reason: Reason) -> None:
+    stopped = served(site()).refused_worker(reason)
+
+    assert not may_call(site(), stopped.facts)
+    assert not may_work(site(), stopped.facts)
+    assert refused(site(), stopped.facts) == problem(reason)
+    assert not check_is_current(site(), stopped.facts)
+    assert may_work(site(), stopped.check().facts)
+
+
+def test_another_problem_of_the_worker_stops_nothing() -> None:
+    away = served(site()).refused_worker(Reason.EMR_UNAVAILABLE)
+
+    assert may_work(site(), away.facts)
+    assert check_token(site(), away.facts) == check_token(site(), served(site()).facts)
+
+
+def test_a_check_answers_both_refusals_and_stays_good_when_either_is_forgotten() -> None:
+    """The worker forgets its own only when it runs again, which waits for the check: nobody is asked twice."""
+    both = served(site()).sync(problem=problem(Reason.EMR_AUTH_REFUSED)).refused_worker(at=NOW - timedelta(minutes=1))
+    answered = both.check()
+
+    assert check_is_current(site(), answered.facts)
+    assert check_is_current(site(), answered.sync().facts)
+    assert check_is_current(site(), answered.but(worker=None))
+    assert check_is_current(site(), answered.sync().but(worker=None))
+    assert not check_is_current(site(), answered.refused_worker(at=NOW).facts)
+    assert not check_is_current(site(), served(site()).refused_worker().facts)
+
+
+def test_a_refusal_of_synchronisation_alone_is_named_as_it_always_was() -> None:
+    """An upgrade must not have every refused clinic tried again at once: that is how accounts are locked."""
+    stopped = served(site()).sync(problem=problem(Reason.EMR_AUTH_REFUSED)).facts
+    settings = check_token(site(), served(site()).facts)
+
+    assert check_token(site(), stopped) == f"{settings}-{token(problem(Reason.EMR_AUTH_REFUSED).at)}"
+
+
+def test_messages_do_not_wait_for_providers_to_be_chosen() -> None:
+    clinic = site(schedule={"providers": []})
+
+    assert may_call(clinic, accepted(clinic).facts)
+    assert not may_work(clinic, accepted(clinic).facts)
+
+
+@pytest.mark.parametrize("off", [{"suspend": True}, {"enabled": False}, {"emr": NO_EMR, "enabled": True}])
+def test_a_clinic_that_is_off_delivers_nothing(off: dict[str, Any]) -> None:
+    clinic = site(**off)
+
+    assert not may_call(clinic, accepted(clinic).facts)
+
+
+CHECKED_AT = NOW - timedelta(hours=1)
+"""As `Known.check` has it."""
+
+
+@pytest.mark.parametrize(
+    ("after", "waits"),
+    [(timedelta(seconds=-1), False), (timedelta(0), True), (timedelta(minutes=9), True), (DISAGREEMENT, False)],
+)
+def test_what_a_check_has_just_accepted_is_not_tried_again_at_once(after: timedelta, *, waits: bool) -> None:
+    """An EMR that lets a login read and not write: each round is one more refused attempt."""
+    met = CHECKED_AT + after
+    facts = served(site()).refused_worker(at=met).facts
+
+    assert check_waits_until(site(), facts) == (met + DISAGREEMENT if waits else None)
+
+
+def test_a_person_who_asks_does_not_wait() -> None:
+    facts = served(site()).refused_worker(at=CHECKED_AT).facts
+    asked = site(annotations={names.REAUTHORIZE_REQUEST: "now"})
+
+    assert check_waits_until(site(), facts)
+    assert check_waits_until(asked, facts) is None
+
+
+@pytest.mark.parametrize("reason", [Reason.CREDENTIALS_SECRET_MISSING, Reason.CREDENTIALS_SECRET_INVALID])
+def test_a_secret_that_went_missing_is_looked_for_at_once(reason: Reason) -> None:
+    """Nobody is called for that."""
+    assert check_waits_until(site(), served(site()).refused_worker(reason, at=CHECKED_AT).facts) is None
+
+
+def test_a_check_that_was_refused_itself_is_repeated_as_ever() -> None:
+    known = served(site()).check(access=problem(Reason.EMR_AUTH_REFUSED)).refused_worker(at=CHECKED_AT)
+
+    assert check_waits_until(site(), known.facts) is None

@@ -5,12 +5,13 @@ Source: sigs.k8s.io/cli-utils, pkg/kstatus/README.md and status/generic.go.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from ocean_api.reasons import Reason
-from ocean_api.v1alpha1.status import OceanSiteStatus
+from ocean_api.v1alpha1.status import OceanSiteStatus, QueueStatus
 from ocean_operator.core.facts import Facts
 from ocean_operator.core.status import Observation, next_status
 from ocean_operator.core.validate import Finding
@@ -101,3 +102,15 @@ def test_a_disturbance_that_may_pass_is_not_failed(reason: Reason) -> None:
 @pytest.mark.parametrize("reason", [Reason.VAULT_UNAVAILABLE, Reason.DATABASE_UNAVAILABLE, Reason.KEY_SECRET_MISSING])
 def test_a_key_that_is_only_awaited_is_not_failed(reason: Reason) -> None:
     assert word_for(Known(site()).but(key_problem=problem(reason))) == "InProgress"
+
+
+def test_held_messages_do_not_fail_a_clinic() -> None:
+    """Argo CD would call the whole application degraded, and stop before whatever comes in the next wave."""
+    assert word_for(served(site()).but(queue=QueueStatus(held=1, held_since=NOW))) == "Current"
+
+
+def test_messages_that_wait_for_the_emr_are_not_failed() -> None:
+    waiting = QueueStatus(waiting=1, oldest_at=NOW - timedelta(hours=1))
+
+    assert word_for(served(site()).but(queue=waiting)) == "InProgress"
+    assert word_for(served(site()).but(worker_problem="Pod w cannot start")) == "InProgress"

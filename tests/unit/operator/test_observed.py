@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from ocean_api import names
-from ocean_api.v1alpha1.status import ChildStatus, OceanSiteStatus
+from ocean_api.v1alpha1.status import ChildStatus, OceanSiteStatus, QueueStatus
 from ocean_operator.core.plan import ChildId, live_digest
 from ocean_operator.core.site import Manifest, SiteKey
 from ocean_operator.observed import Observed, owner_key
-from unit.operator.sites import KEY, UID, body, site
+from unit.operator.sites import KEY, NOW, UID, body, site
 
 CHILD = ChildId("ConfigMap", "ocean-north-site")
 OTHER = SiteKey("clinic-b", "south")
@@ -316,6 +316,35 @@ def test_of_several_pods_one_problem_is_told(seen: Observed) -> None:
 
 def test_a_pod_on_its_way_is_no_news(seen: Observed) -> None:
     assert not seen.saw_pod(KEY, "p1", "")
+
+
+def test_the_workers_pod_is_told_apart(seen: Observed) -> None:
+    """A check that waits is not explained by a worker that cannot start, nor the other way round."""
+    seen.saw_pod(KEY, "p1", "of the worker", component="worker")
+    seen.saw_pod(KEY, "p2", "of a check", component="check")
+
+    assert seen.pod_problem(KEY, worker=True) == "of the worker"
+    assert seen.pod_problem(KEY) == "of a check"
+
+
+def test_a_worker_that_goes_and_comes_back_is_news(seen: Observed) -> None:
+    """Its Deployment's status alone says so."""
+    gone = {"conditions": [{"type": "Available", "status": "False", "lastTransitionTime": "2026-03-10T15:20:30Z"}]}
+    ident = ChildId("Deployment", "ocean-north-site")
+
+    assert seen.saw_child(child(kind="Deployment", uid="d1", version=6), KEY) == (KEY,)
+    assert seen.saw_child({**child(kind="Deployment", uid="d1", version=7), "status": gone}, KEY) == (KEY,)
+    assert seen.children(KEY)[ident].away is not None
+    assert seen.saw_child({**child(kind="Deployment", uid="d1", version=8), "status": gone}, KEY) == ()
+    assert seen.saw_child(child(kind="Deployment", uid="d1", version=9), KEY) == (KEY,)
+
+
+def test_what_the_status_says_of_messages_is_read_by_itself(seen: Observed) -> None:
+    said = QueueStatus(waiting=5, oldest_at=NOW, held=2, held_since=NOW)
+    seen.saw_site(body(version=11, status=OceanSiteStatus(queue=said)))
+
+    assert seen.queue_in_status(KEY) == said
+    assert seen.queue_in_status(OTHER) == QueueStatus()
 
 
 # For the audit

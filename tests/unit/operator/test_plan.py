@@ -117,7 +117,7 @@ def test_what_is_no_longer_desired_is_removed_by_its_uid() -> None:
     assert len(todo.remove) == 2
 
 
-@pytest.mark.parametrize("kind", ["Job", "Pod", "Secret", "Deployment"])
+@pytest.mark.parametrize("kind", ["Job", "Pod", "Secret", "StatefulSet"])
 def test_only_own_kinds_are_ever_removed(kind: str) -> None:
     """Jobs come and go by their own rules; anything else is not ours whatever its labels say."""
     stray = ChildId(kind, "stray")
@@ -320,3 +320,15 @@ def test_what_openshift_writes_into_every_account_is_left_alone() -> None:
 
     assert foreign_fields({"kind": "ServiceAccount", "metadata": {"managedFields": [others]}}) == ()
     assert foreign_fields({"kind": "CronJob", "metadata": {"managedFields": [others]}}) == ("secrets",)
+
+
+def test_what_the_deployments_controller_counts_is_no_edit() -> None:
+    """It numbers each roll-out in an annotation, right after we have written."""
+    made = desired_children(CLINIC, PLATFORM, may_work=True, may_deliver=True)
+    (worker,) = [with_hash(child) for child in made if child["kind"] == "Deployment"]
+    counted, edited = copy.deepcopy(worker), copy.deepcopy(worker)
+    counted["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "2"
+    edited["metadata"]["annotations"]["example.org/edited"] = "yes"
+
+    assert live_digest(counted) == live_digest(worker)
+    assert live_digest(edited) != live_digest(worker)

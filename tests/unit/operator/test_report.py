@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ocean_api.reasons import Reason
-from ocean_api.v1alpha1.status import OceanSiteStatus
+from ocean_api.v1alpha1.status import OceanSiteStatus, QueueStatus
 from ocean_operator.core.facts import Facts
 from ocean_operator.core.report import event, news
 from ocean_operator.core.status import Observation, next_status
@@ -90,3 +90,17 @@ def test_an_event_names_the_clinic_and_the_moment() -> None:
     assert made["metadata"]["generateName"].startswith("north")
     assert made["eventTime"] == "2026-03-10T15:20:30.000005Z"
     assert len(made["note"]) == 1024
+
+
+HELD = status_of(served(CLINIC).but(queue=QueueStatus(held=1, held_since=NOW)))
+MORE = status_of(served(CLINIC).but(queue=QueueStatus(held=2, held_since=NOW)))
+
+
+def test_held_messages_are_told_when_there_are_some_and_not_for_each() -> None:
+    ((kind, reason, note),) = told(WELL, HELD)
+
+    assert (kind, reason) == ("Warning", "MessagesHeld")
+    assert note.startswith("1 message waits for a person, ")
+    assert told(HELD, MORE) == []
+    assert told(MORE, WELL) == []
+    assert len(told(WELL, HELD)) == 1

@@ -343,3 +343,13 @@ def test_a_synchronisation_says_what_it_answers() -> None:
         "--window": window_token(clinic, facts),
     }
     assert job["metadata"]["annotations"][names.RUN_ANNOTATION] == "request:t1"
+
+
+def test_a_check_that_would_only_be_refused_again_waits() -> None:
+    checked = served(site()).facts.check
+    assert checked is not None
+    met = checked.at + timedelta(minutes=1)
+    facts = served(site()).refused_worker(at=met).facts
+
+    assert due_now(site(), facts, now=met + timedelta(minutes=9)).jobs == ()
+    assert told(due_now(site(), facts, now=met + timedelta(minutes=10))) == [("ocean-check", "--token")]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ocean_api.conditions import ConditionType
 from ocean_api.reasons import Reason
 from ocean_api.report import Counts, Problem, Running, SyncKind, Trigger
-from ocean_api.v1alpha1.status import ChildStatus, OceanSiteStatus
+from ocean_api.v1alpha1.status import ChildStatus, OceanSiteStatus, QueueStatus
 from ocean_operator.core.facts import Facts
 from ocean_operator.core.platform import Platform
 from ocean_operator.core.site import Manifest, Site, read_status
@@ -21,6 +21,8 @@ from ocean_operator.core.status import Observation, next_status
 from ocean_operator.core.validate import Finding
 from unit.operator.sites import NO_STORES, NOW, PLATFORM, Known, accepted, problem, run, served, site
 
+WAITING = QueueStatus(waiting=2, oldest_at=NOW - timedelta(hours=2))
+HELD = QueueStatus(held=2, held_since=NOW - timedelta(hours=2))
 LATER = NOW + timedelta(minutes=3, microseconds=123_456)
 
 
@@ -52,6 +54,8 @@ def situations() -> list[tuple[str, dict[str, Any], Facts, Platform]]:
         ("running", {}, accepted(clinic).sync(running=Running(kind=SyncKind.FULL, since=NOW)).facts, PLATFORM),
         ("served", {}, accepted(clinic).sync(last_full=full, last_recent=run()).facts, PLATFORM),
         ("failing", {}, served(clinic).sync(problem=problem(Reason.EMR_UNAVAILABLE)).facts, PLATFORM),
+        ("messages wait", {}, served(clinic).but(queue=WAITING, worker_problem="Pod w cannot start"), PLATFORM),
+        ("messages held", {}, served(clinic).but(queue=HELD), PLATFORM),
         ("suspended", {"suspend": True}, served(site(suspend=True)).facts, PLATFORM),
     ]
 

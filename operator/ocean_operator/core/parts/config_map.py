@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from ocean_api import names
 from ocean_api.settings import DatabaseAccess, SiteSettings, VaultAccess
 from ocean_api.v1alpha1.spec import OceanSiteSpec
@@ -20,9 +18,9 @@ def config_map_name(site: Site) -> str:
     return names.child(site.key.name, "site")
 
 
-def config_map(site: Site, spec: OceanSiteSpec, platform: Platform) -> Manifest:
+def site_settings(site: Site, spec: OceanSiteSpec, platform: Platform) -> SiteSettings:
     """The clinic's settings, without anything secret."""
-    settings = SiteSettings(
+    return SiteSettings(
         namespace=site.key.namespace,
         name=site.key.name,
         spec=spec,
@@ -30,10 +28,10 @@ def config_map(site: Site, spec: OceanSiteSpec, platform: Platform) -> Manifest:
         database=platform.database or _NO_DATABASE,
         allowed_address_ranges=platform.allowed_address_ranges,
     )
+
+
+def config_map(site: Site, spec: OceanSiteSpec, platform: Platform) -> Manifest:
+    """The settings as the pods read them."""
+    settings = site_settings(site, spec, platform)
     head = manifest("v1", "ConfigMap", config_map_name(site), site, "settings")
     return {**head, "data": {names.SITE_SETTINGS_FILE: settings.model_dump_json(by_alias=True, exclude_none=True)}}
-
-
-def digest(settings: Manifest) -> str:
-    """A short digest of the settings, for names that must change with them."""
-    return hashlib.sha256(settings["data"][names.SITE_SETTINGS_FILE].encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""The pods of a clinic: one template for checks and synchronisations, fit for the restricted Pod Security Standard."""
+"""The pods of a clinic: one template for all of them, fit for the restricted Pod Security Standard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TOKEN_SECONDS: Final = 3600
 def pod_template(
     site: Site, spec: OceanSiteSpec, platform: Platform, *, component: str, args: Sequence[str]
 ) -> Manifest:
-    """A pod that runs `args` from the product's image under the clinic's account, once.
+    """A pod that runs `args` from the product's image under the clinic's account, once where nobody says otherwise.
 
     Credentials are optional volumes: a missing Secret is then something the process reports in words,
     instead of a pod that hangs in ContainerCreating.
