@@ -74,7 +74,7 @@ class Person(Content):
     """Who a delivery is about, as Ocean had it when the message was fetched."""
 
     ref: str
-    """Ocean's reference of the patient."""
+    """Ocean's reference of the patient at this site; empty for a referral from another site."""
     chart_id: str = ""
     """The chart's id in the EMR as Ocean knows it (its external reference); empty where it knows none."""
     first_name: str | None = None

@@ -183,7 +183,8 @@ async def _find(person: Person, adapter: EmrAdapter, context: Context, *, by_nam
         MessageHeldError: There is doubt which it is, or the one that was named is out of reach.
     """
     put_away = gone = False
-    for named in dict.fromkeys(filter(None, [person.chart_id, await context.charts.get(person.ref)])):
+    linked = await context.charts.get(person.ref) if person.ref else None
+    for named in dict.fromkeys(filter(None, [person.chart_id, linked])):
         try:
             chart = await adapter.get_patient(PatientId(named))
         except EmrNotFoundError:
@@ -200,7 +201,8 @@ async def _find(person: Person, adapter: EmrAdapter, context: Context, *, by_nam
         charts = await adapter.find_patients(PatientQuery(last_name=person.last_name, birth_date=person.birth_date))
         found = match.by_name(person, charts)
     if found:
-        await context.charts.put(person.ref, found.id)
+        if person.ref:
+            await context.charts.put(person.ref, found.id)
     elif put_away:
         raise match.out_of_use()
     elif gone:

@@ -64,9 +64,8 @@ class OceanInbox(OceanClient):
         answer = await self._get(call, _path(call, PATIENT_PATH, ref=ref))
         content, _ = _opened(call, answer, keys, key_iv="iv")
         patient = inbound.read(call, OceanPatient, content)
-        self._refuse_stranger(call, patient)
-        if patient.ref not in {"", ref}:
-            raise MessageUnreadableError("Ocean answered with another patient", call=call)
+        if patient.ref not in {"", ref} or patient.site_num not in {"", self.site_number}:
+            raise MessageUnreadableError("Ocean answered with another patient, or another site's", call=call)
         chart = answer.headers.get("extPatientRef") or patient.external_patient_ref
         return patient.model_copy(update={"ref": ref, "external_patient_ref": chart})
 
@@ -97,7 +96,7 @@ class OceanInbox(OceanClient):
         return inbound.read(call, SessionRecord, content)
 
     async def referral(self, ref: str, keys: Sequence[SharedEncryptionKey]) -> OpenedReferral:
-        """The referral, with its patient.
+        """The referral, with its patient, whose references are left out unless they are of this site.
 
         Its key is taken from the copy under the site's SEK; where there is none, from a copy under one of the site's
         RSA keys. UNVERIFIED: how the key is written there; sixteen bytes and base64 of them are both taken.
@@ -115,7 +114,9 @@ class OceanInbox(OceanClient):
         else:
             key, patient = await self._by_private_key(record, keys)
         opened = inbound.read(call, OceanPatient, patient)
-        self._refuse_stranger(call, opened)
+        if opened.site_num != self.site_number:
+            # Another site's references name other people here, in Ocean and in the EMR.
+            opened = opened.model_copy(update={"ref": "", "external_patient_ref": ""})
         return OpenedReferral(record=record, patient=opened, one_time_key=key)
 
     async def referral_file(self, ref: str, file: NamedFile) -> File:
@@ -148,10 +149,6 @@ class OceanInbox(OceanClient):
             raise MessageGoneError("Ocean has nothing under this reference", call=call, http_status=answer.status)
         expect_success(call, answer)
         return answer
-
-    def _refuse_stranger(self, call: Call, patient: OceanPatient) -> None:
-        if patient.site_num not in {"", self.site_number}:
-            raise MessageUnreadableError("Ocean answered with a patient of another site", call=call)
 
     async def _by_private_key(
         self, record: Referral, keys: Sequence[SharedEncryptionKey]
