@@ -167,5 +167,6 @@ class WorkerReport(ApiModel):
     """Keyed digest of the credentials that were refused, and of where; while they stay so, nobody is called."""
     refusal: Problem | None = None
     """How they were refused."""
-    retried: str = ""
-    """The last `retry-held` token whose messages went back into the queue."""
+    refused_after: str = ""
+    """The run token of the last check before that; empty if there was none. A check with another token that finds the
+    credentials accepted was asked for since, and ends the refusal."""

@@ -36,7 +36,7 @@ from ocean_emr.messages.decide import (
     newest,
     next_action,
 )
-from ocean_emr.messages.deliveries import Delivery, Event, Kind, MessageHeldError, NoteContent, write_key
+from ocean_emr.messages.deliveries import Delivery, Event, Kind, MessageHeldError, NoteContent, Person, write_key
 from ocean_emr.messages.desk import Charts, Desk
 from ocean_emr.messages.expand import Fetched, expand
 from ocean_emr.messages.notes import merge
@@ -134,7 +134,9 @@ class Carrier:
         return ANSWERED
 
     async def _new(self, event: Event, delivery: Delivery) -> NewDelivery:
-        site, ref = self.desk.site, event.ref
+        # A referral's event names the referral; its deliveries go to a patient all the same.
+        person = getattr(delivery.content, "person", None)
+        site, ref = self.desk.site, person.ref if isinstance(person, Person) and person.ref else event.ref
         return NewDelivery(
             source_id=delivery.source_id,
             version=delivery.version,

@@ -50,6 +50,11 @@ class Keyring:
     _earlier: tuple[SharedEncryptionKey, ...] | None = None
     _one_at_a_time: anyio.Lock = field(default_factory=anyio.Lock)
 
+    @property
+    def name(self) -> str:
+        """The present key's name as far as is known; empty at the beginning."""
+        return "" if self._ring is None else self._ring.name
+
     async def ring(self) -> Ring:
         """The present keys.
 

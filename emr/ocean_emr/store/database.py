@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import anyio
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -69,8 +69,26 @@ def conninfo(*, host: str, port: int, ca_file: str | Path, database: str = "ocea
         sslrootcert=str(ca_file),
         connect_timeout=10,
         tcp_user_timeout=30_000,
+        # Who only listens would otherwise not notice for hours that the server is gone.
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
         options="-c statement_timeout=60s -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """What is heard on a channel. A notice says nothing and may be missed or forged: it means "look"."""
+
+    _connection: Transaction
+    _ends: float
+
+    async def wait(self) -> bool:
+        """Return when something was heard; False when this connection has served long enough."""
+        left = max(0.0, self._ends - time.monotonic())
+        # To its end, or it would keep the connection's lock.
+        return bool([notice async for notice in self._connection.notifies(timeout=left, stop_after=1)])
 
 
 class Database:
@@ -145,6 +163,28 @@ class Database:
                 yield connection
         except PoolTimeout:
             raise self._no_connection() from None
+        except psycopg.Error as error:
+            raise store_error(error) from None
+
+    @contextlib.asynccontextmanager
+    async def notices(self, channel: str) -> AsyncIterator[Notices]:
+        """A connection of its own that hears `channel`. It ends before its login does: then open another.
+
+        Raises:
+            StoreError: It could not be opened, or broke off within the block.
+            Exception: What the source of logins raised.
+        """
+        try:
+            connection = await AsyncConnection.connect(self._where, autocommit=True, **await self._credentials())
+        except psycopg.Error as error:
+            raise connect_error(error) from None
+        if self._login is None:
+            raise AssertionError("connected without a login")
+        try:
+            async with connection:
+                self._login_accepted = True
+                await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+                yield Notices(connection, time.monotonic() + self._login.lifetime * _CONNECTION_SHARE)
         except psycopg.Error as error:
             raise store_error(error) from None
 
