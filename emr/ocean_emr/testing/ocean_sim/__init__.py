@@ -1,8 +1,9 @@
 """A simulator of Ocean: a real HTTP server that keeps what it is sent, encrypted as it came.
 
-What it does for `/svc/v1`, `/svc/fhir` and `/svc/oauth2` follows OceanMD's sample clients; what it does for uploads is
-our own profile (`ocean_emr.ocean.profile`), so passing against it is no evidence about Ocean's uploads. Under `/_sim`
-stand what a test or a demo needs to see and to break things; nobody is asked who they are there.
+What it does for `/svc/v1`, `/svc/fhir` and `/svc/oauth2` follows OceanMD's sample clients; what it does for uploads
+and for four of its events is our own profile (`ocean_emr.ocean.profile`, `ocean_emr.ocean.inbound_profile`), so passing
+against it is no evidence about Ocean there. Under `/_sim` stands what a test or a demo needs to act as a patient, to
+look, and to break things; nobody is asked who they are there.
 
 In tests:
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from ocean_emr.testing.ocean_sim.app import State
+from ocean_emr.testing.ocean_sim.answering import State
 from ocean_emr.testing.ocean_sim.server import listener, server
 from ocean_emr.testing.ocean_sim.sites import SimSite
 
@@ -23,7 +23,10 @@ def main() -> None:
     port = listening.getsockname()[1]
     sys.stdout.write(f"Ocean simulator: {len(state.sites)} sites, port {port}, {'https' if tls else 'http'}\n")
     sys.stdout.flush()
+    state.webhooks.speed = options.webhook_speed
+    state.webhooks.start()
     server(state, tls=tls).run(sockets=[listening])
+    state.webhooks.stop()
 
 
 def _options() -> argparse.ArgumentParser:
@@ -32,6 +35,12 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one, printed)")
     parser.add_argument("--tls-cert", type=Path, help="certificate, PEM; with --tls-key")
     parser.add_argument("--tls-key", type=Path, help="its private key, PEM")
+    parser.add_argument(
+        "--webhook-speed",
+        type=float,
+        default=1.0,
+        help="how many times faster than Ocean to tell a receiver again that did not take an event (default: 1)",
+    )
     parser.add_argument(
         "--sites-file",
         type=Path,

@@ -7,7 +7,6 @@ import binascii
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,40 +19,11 @@ from starlette.routing import Route
 from ocean_emr.ocean import profile
 from ocean_emr.ocean.client import NAMING_SYSTEM_PATH, PRIVATE_KEY_PATH
 from ocean_emr.ocean.login import TOKEN_PATH
-from ocean_emr.testing.ocean_sim.faults import BEFORE_COMMIT, Fault, FaultKind, Faults
-from ocean_emr.testing.ocean_sim.sites import BodyForm, ClientAuth, SimSite
+from ocean_emr.testing.ocean_sim.answering import Handler, State, as_site, binary_json, json_response
+from ocean_emr.testing.ocean_sim.faults import BEFORE_COMMIT, Fault, FaultKind
+from ocean_emr.testing.ocean_sim.message_routes import message_routes
+from ocean_emr.testing.ocean_sim.sites import ClientAuth, SimSite
 from ocean_emr.testing.ocean_sim.spoiled import Spoiled, refusal
-
-Handler = Callable[[Request, SimSite, bytes, Fault | None], Response]
-
-
-@dataclass
-class State:
-    """Everything the simulator knows."""
-
-    sites: dict[str, SimSite] = field(default_factory=dict)
-    faults: Faults = field(default_factory=Faults)
-    tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
-    """Site number and end of life (monotonic clock) of each token."""
-    logins: list[tuple[ClientAuth, bool]] = field(default_factory=list)
-    """How each request for a token showed its client, and whether it got one."""
-
-    def of_client(self, client_id: str, client_secret: str) -> SimSite | None:
-        """The site whose client this is."""
-        for site in self.sites.values():
-            if site.client_id and (site.client_id, site.client_secret) == (client_id, client_secret):
-                return site
-        return None
-
-    def of_request(self, request: Request) -> SimSite | None:
-        """The site that a request is made for, if it proves that it may be."""
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind == "Bearer":
-            number, until = self.tokens.get(token, ("", 0.0))
-            return self.sites.get(number) if time.monotonic() < until else None
-        site = self.sites.get(request.headers.get("siteNum", ""))
-        shown = (request.headers.get("siteKey"), request.headers.get("siteCredential"))
-        return site if site and site.site_key and (site.site_key, site.site_credential) == shown else None
 
 
 def application(state: State) -> Starlette:
@@ -61,38 +31,16 @@ def application(state: State) -> Starlette:
     return Starlette(
         routes=[
             Route(TOKEN_PATH, _token(state), methods=["POST"]),
-            Route(NAMING_SYSTEM_PATH, _as_site(state, _naming_system)),
-            Route(PRIVATE_KEY_PATH, _as_site(state, _private_key)),
-            Route(profile.PATIENTS_PATH, _as_site(state, _upsert("patients")), methods=["PUT"]),
-            Route(profile.APPOINTMENTS_PATH, _as_site(state, _upsert("appointments")), methods=["PUT"]),
-            Route(profile.REMOVALS_PATH, _as_site(state, _remove), methods=["POST"]),
+            Route(NAMING_SYSTEM_PATH, as_site(state, _naming_system)),
+            Route(PRIVATE_KEY_PATH, as_site(state, _private_key)),
+            Route(profile.PATIENTS_PATH, as_site(state, _upsert("patients")), methods=["PUT"]),
+            Route(profile.APPOINTMENTS_PATH, as_site(state, _upsert("appointments")), methods=["PUT"]),
+            Route(profile.REMOVALS_PATH, as_site(state, _remove), methods=["POST"]),
+            *message_routes(state),
             *_looking(state),
             *_breaking(state),
         ]
     )
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, media_type="application/json")
-
-
-def _as_site(state: State, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """`handler`, for a request that proves its site; with the faults that are to strike it."""
-
-    async def endpoint(request: Request) -> Response:
-        fault = state.faults.take(request.url.path)
-        body = await request.body()
-        site = state.of_request(request)
-        if site:
-            site.record(request.method, request.url.path, body, fault.kind if fault else None)
-        if fault and fault.kind in BEFORE_COMMIT:
-            return refusal(fault)
-        if site is None:
-            return _json({"error": "unauthorized"}, 401)
-        answer = handler(request, site, body, fault)
-        return Spoiled(answer, fault.kind) if fault else answer
-
-    return endpoint
 
 
 def _token(state: State) -> Callable[[Request], Awaitable[Response]]:
@@ -107,10 +55,10 @@ def _token(state: State) -> Callable[[Request], Awaitable[Response]]:
         granted = grant == "client_credentials" and site and site.client_auth in {way, ClientAuth.BOTH}
         state.logins.append((way, bool(granted)))
         if not site or not granted:
-            return _json({"error": "invalid_client"}, 401 if way is ClientAuth.BASIC else 400)
+            return json_response({"error": "invalid_client"}, 401 if way is ClientAuth.BASIC else 400)
         token = secrets.token_urlsafe(24)
         state.tokens[token] = (site.site_number, time.monotonic() + site.token_seconds)
-        answer = _json({"access_token": token, "token_type": "Bearer", "expires_in": site.token_seconds})
+        answer = json_response({"access_token": token, "token_type": "Bearer", "expires_in": site.token_seconds})
         return Spoiled(answer, fault.kind) if fault else answer
 
     return endpoint
@@ -131,31 +79,24 @@ def _client(request: Request, form: dict[str, str]) -> tuple[ClientAuth, tuple[s
 def _naming_system(request: Request, _site: SimSite, _body: bytes, _fault: Fault | None) -> Response:
     """The FHIR side knows tokens only."""
     if "siteKey" in request.headers:
-        return _json({"resourceType": "OperationOutcome"}, 401)
-    return _json({"resourceType": "NamingSystem", "id": "id-site-number"})
+        return json_response({"resourceType": "OperationOutcome"}, 401)
+    return json_response({"resourceType": "NamingSystem", "id": "id-site-number"})
 
 
 def _private_key(_request: Request, site: SimSite, _body: bytes, _fault: Fault | None) -> Response:
     block = site.private_key_block()
     if block is None:
         return Response(status_code=204)
-    texts = block.to_json()
-    data = texts["data"] if site.body_form is BodyForm.BASE64 else _signed(block.data)
-    answer = _json(data)
-    answer.headers["iv"] = texts["iv"]
+    answer = json_response(binary_json(site, block.data))
+    answer.headers["iv"] = block.to_json()["iv"]
     return answer
-
-
-def _signed(data: bytes) -> list[int]:
-    """Bytes as Java prints them."""
-    return [byte - 256 if byte > 127 else byte for byte in data]  # noqa: PLR2004 - two's complement
 
 
 def _upsert(kind: str) -> Handler:
     def handler(_request: Request, site: SimSite, body: bytes, fault: Fault | None) -> Response:
         items = _list_in(body, "items")
         if items is None or not all(isinstance(i, dict) and isinstance(i.get("ref"), str) for i in items):
-            return _json({"error": "malformed"}, 400)
+            return json_response({"error": "malformed"}, 400)
         refused = fault.refs if fault and fault.kind is FaultKind.REJECT_ITEMS else frozenset()
         codes = {i["ref"]: "Refused" if i["ref"] in refused else site.upsert(kind, i) for i in items}
         return _results(codes, fault)
@@ -166,7 +107,7 @@ def _upsert(kind: str) -> Handler:
 def _remove(_request: Request, site: SimSite, body: bytes, fault: Fault | None) -> Response:
     refs = _list_in(body, "refs")
     if refs is None or not all(isinstance(ref, str) for ref in refs):
-        return _json({"error": "malformed"}, 400)
+        return json_response({"error": "malformed"}, 400)
     refused = fault.refs if fault and fault.kind is FaultKind.REJECT_ITEMS else frozenset()
     for ref in set(refs) - refused:
         site.remove_appointment(ref)
@@ -188,7 +129,7 @@ def _results(codes: dict[str, str | None], fault: Fault | None) -> Response:
         {"ref": ref, "status": "rejected", "code": code} if code else {"ref": ref, "status": "accepted"}
         for ref, code in reversed(codes.items())
     ]
-    return _json({"results": results[1:] if fault and fault.kind is FaultKind.DROP_RESULT else results})
+    return json_response({"results": results[1:] if fault and fault.kind is FaultKind.DROP_RESULT else results})
 
 
 def _looking(state: State) -> Iterable[Route]:
@@ -205,12 +146,12 @@ def _looking(state: State) -> Iterable[Route]:
             }
             for site in state.sites.values()
         ]
-        return _json({"sites": rows})
+        return json_response({"sites": rows})
 
     def of_site(name: str, rows: Callable[[SimSite], list[dict[str, Any]]]) -> Route:
         async def endpoint(request: Request) -> Response:
             site = state.sites.get(request.path_params["number"])
-            return _json({name: rows(site)}) if site else _json({"error": "no such site"}, 404)
+            return json_response({name: rows(site)}) if site else json_response({"error": "no such site"}, 404)
 
         return Route(f"/_sim/sites/{{number}}/{name}", endpoint)
 

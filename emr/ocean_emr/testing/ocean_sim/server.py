@@ -9,10 +9,12 @@ from typing import Self
 
 import uvicorn
 
-from ocean_emr.testing.ocean_sim.app import State, application
+from ocean_emr.testing.ocean_sim.answering import State
+from ocean_emr.testing.ocean_sim.app import application
 from ocean_emr.testing.ocean_sim.faults import Faults
 from ocean_emr.testing.ocean_sim.sites import ClientAuth, SimSite
 from ocean_emr.testing.ocean_sim.spoiled import Protocol
+from ocean_emr.testing.ocean_sim.webhooks import Webhooks
 
 
 class _Server(uvicorn.Server):
@@ -69,6 +71,9 @@ class OceanSim:
         """Know `sites` only, as if just started."""
         fresh = State({site.site_number: site for site in sites})
         self._state.sites, self._state.tokens, self._state.logins = fresh.sites, fresh.tokens, fresh.logins
+        self._state.webhooks.stop()
+        self._state.webhooks = fresh.webhooks
+        self._state.webhooks.start()
         self._state.faults.clear()
 
     @property
@@ -81,6 +86,11 @@ class OceanSim:
         return self._state.sites[number]
 
     @property
+    def webhooks(self) -> Webhooks:
+        """Who is told of what, and what became of it."""
+        return self._state.webhooks
+
+    @property
     def logins(self) -> list[tuple[ClientAuth, bool]]:
         """How each request for a token showed its client, and whether it got one."""
         return self._state.logins
@@ -90,6 +100,7 @@ class OceanSim:
         self._state.tokens.clear()
 
     def __enter__(self) -> Self:
+        self._state.webhooks.start()
         self._socket = listener("127.0.0.1", 0)
         scheme = "https" if self._tls else "http"
         self.url = f"{scheme}://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -104,3 +115,4 @@ class OceanSim:
         self._server.should_exit = self._server.force_exit = True
         self._thread.join(10)
         self._socket.close()
+        self._state.webhooks.stop()

@@ -15,6 +15,7 @@ import orjson
 from ocean_emr.ocean.crypto import EncryptedBlock, SealedPayload, SharedEncryptionKey, encrypt
 from ocean_emr.ocean.errors import OceanError, SekMismatchError
 from ocean_emr.ocean.profile import WRONG_KEY
+from ocean_emr.testing.ocean_sim.mailbox import Mailbox
 
 # Enough for any test; bounded, since the demo's server runs for days.
 _REQUESTS_KEPT = 2_000
@@ -78,7 +79,12 @@ class SimSite:
     stored_patients: dict[str, Stored] = field(default_factory=dict)
     stored_appointments: dict[str, Stored] = field(default_factory=dict)
     requests: deque[RawRequest] = field(default_factory=lambda: deque(maxlen=_REQUESTS_KEPT))
+    mailbox: Mailbox = field(init=False, repr=False)
+    """Its patients' messages."""
     _key_pairs: bytes = field(default_factory=_synthetic_key_pairs, repr=False)
+
+    def __post_init__(self) -> None:
+        self.mailbox = Mailbox(self.site_number, lambda: self.sek)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -132,6 +138,15 @@ class SimSite:
     def remove_appointment(self, ref: str) -> None:
         """Forget the appointment, if it is known."""
         self.stored_appointments.pop(ref, None)
+
+    def admit(self, ref: str) -> bool:
+        """Let a patient whom a sync has sent take part in messages. Returns whether there is such a patient."""
+        if not self.mailbox.knows(ref):
+            content = _content(self.sek, self.stored_patients[ref].sealed) if ref in self.stored_patients else None
+            if content is None:
+                return False
+            self.mailbox.put_patient(ref, content)
+        return True
 
     def patients(self) -> list[dict[str, Any]]:
         """What somebody at the clinic sees under Portal, Patients, by ref."""
