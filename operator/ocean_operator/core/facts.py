@@ -79,9 +79,15 @@ def check_token(site: Site, facts: Facts) -> str:
 
 
 def refusals(facts: Facts) -> tuple[Problem, ...]:
-    """How synchronisation and worker were last refused: each stands until it is forgotten where it was met."""
+    """How synchronisation and worker were last refused: each stands until it is forgotten where it was met.
+
+    The worker also says so when it calls nobody because the check or a synchronisation was refused: that is no other
+    refusal, and asks for no other check.
+    """
     met = (said.problem for said in (facts.sync, facts.worker) if said)
-    return tuple(problem for problem in met if problem and problem.reason in ACCESS_REASONS)
+    told = facts.check.access if facts.check else None
+    found = (problem for problem in met if problem and problem.reason in ACCESS_REASONS and problem != told)
+    return tuple(dict.fromkeys(found))
 
 
 def window_token(site: Site, facts: Facts) -> str:

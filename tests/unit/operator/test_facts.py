@@ -7,6 +7,7 @@ import pytest
 
 from ocean_api import names
 from ocean_api.reasons import Reason
+from ocean_api.report import WorkerReport
 from ocean_operator.core.facts import (
     ACCESS_REASONS,
     DISAGREEMENT,
@@ -260,6 +261,16 @@ def test_a_check_answers_both_refusals_and_stays_good_when_either_is_forgotten()
     assert check_is_current(site(), answered.sync().but(worker=None))
     assert not check_is_current(site(), answered.refused_worker(at=NOW).facts)
     assert not check_is_current(site(), served(site()).refused_worker().facts)
+
+
+def test_the_worker_that_tells_of_anothers_refusal_asks_for_no_other_check() -> None:
+    """Each further check would show the refused login once more."""
+    met = problem(Reason.EMR_AUTH_REFUSED)
+    by_sync, by_check = served(site()).sync(problem=met), served(site()).check(access=met)
+
+    for known in (by_sync, by_check):
+        assert check_token(site(), known.but(worker=WorkerReport(problem=met))) == check_token(site(), known.facts)
+    assert refused(site(), by_check.but(worker=WorkerReport(problem=met))) == met
 
 
 def test_a_refusal_of_synchronisation_alone_is_named_as_it_always_was() -> None:

@@ -31,7 +31,6 @@ def worker(site: Site, spec: OceanSiteSpec, platform: Platform) -> Manifest:
     template = pod_template(site, spec, platform, component=WORKER_COMPONENT, args=["ocean-worker"])
     template["metadata"]["annotations"][SETTINGS_ANNOTATION] = settings_digest(site, spec, platform)
     template["spec"] |= {"restartPolicy": "Always", "terminationGracePeriodSeconds": _GRACE_SECONDS}
-    template["spec"]["containers"][0] |= _probes()
     spec_body: dict[str, Any] = {
         "replicas": 1,
         # An old ReplicaSet is of no use: a Deployment that somebody rolls back is rolled forward again.
@@ -53,8 +52,3 @@ def _selector(site: Site) -> dict[str, str]:
     """Of a Deployment it can never be changed, so these two labels are for ever."""
     own = labels(site, WORKER_COMPONENT)
     return {name: own[name] for name in (names.SITE_LABEL, names.COMPONENT_LABEL)}
-
-
-def _probes() -> dict[str, Any]:
-    """It listens nowhere, and touches a file while it is alive."""
-    return {}
