@@ -23,6 +23,18 @@ Manifest = dict[str, Any]
 
 EMBEDDED: Values = {"openbao": {"embedded": {"enabled": True}}, "postgresql": {"embedded": {"enabled": True}}}
 EXTERNAL: Values = {"vault": {"address": "https://vault.example.org"}, "database": {"host": "db.example.org"}}
+GATEWAY: Values = {"gateway": {"enabled": True, "tls": {"secretName": "gateway-tls"}}}
+IN_FRONT: Values = {
+    "gateway": {
+        "enabled": True,
+        "host": "ocean.example.org",
+        "tls": {"inFront": True},
+        "peers": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}],
+        "ingress": {"enabled": True, "className": "nginx", "tlsSecretName": "ingress-tls"},
+        "trustedProxies": ["10.0.0.0/8", "2001:db8::1"],
+        "limits": {"siteBurst": 1_000_000},
+    }
+}
 COMBINATIONS: Mapping[str, Values] = {
     "defaults": {},
     "embedded": EMBEDDED,
@@ -52,6 +64,8 @@ COMBINATIONS: Mapping[str, Values] = {
         "vault": {"address": "https://vault.example.org:8200", "peers": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]},
         "postgresql": {"embedded": {"enabled": True}},
     },
+    "gateway": {**EMBEDDED, **GATEWAY},
+    "gateway-behind-an-ingress": {**EXTERNAL, **IN_FRONT},
     "little": {
         "operator": {"replicas": 1},
         "webhook": {"enabled": False},
@@ -69,6 +83,13 @@ COMBINATIONS: Mapping[str, Values] = {
         "nodeSelector": {"example.org/pool": "apps"},
         "tolerations": [{"key": "example.org/pool", "operator": "Exists", "effect": "NoSchedule"}],
         "operator": {"affinity": {"nodeAffinity": {}}},
+        "gateway": {
+            "enabled": True,
+            "replicas": 1,
+            "affinity": {"nodeAffinity": {}},
+            "tls": {"secretName": "gateway-tls"},
+            "service": {"type": "LoadBalancer", "port": 8443, "annotations": {"example.org/zone": "a"}},
+        },
         "keyIntake": {"allNamespaces": True},
     },
 }
@@ -101,6 +122,12 @@ def pod_specs(objects: Sequence[Manifest]) -> Iterator[tuple[str, Manifest]]:
     """Name and pod of each object that makes pods."""
     for made in of_kind(objects, "Deployment", "StatefulSet", "Job"):
         yield made["metadata"]["name"], made["spec"]["template"]["spec"]
+
+
+def pod_of(objects: Sequence[Manifest], name: str) -> Manifest:
+    """The pod that a Deployment makes."""
+    pod: Manifest = pick(objects, "Deployment", name)["spec"]["template"]["spec"]
+    return pod
 
 
 def environment(pod: Manifest) -> dict[str, str]:

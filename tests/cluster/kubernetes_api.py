@@ -12,6 +12,7 @@ from ocean_api import names
 from ocean_dev.api_client import as_admin
 from ocean_dev.control_plane import ControlPlane
 from ocean_operator.cluster import RESOURCES
+from ocean_operator.core.children import KINDS
 
 Manifest = dict[str, Any]
 
@@ -83,7 +84,7 @@ def path(kind: str, namespace: str = "", name: str = "") -> str:
 def owned(namespace: str, api: KubernetesApi) -> dict[tuple[str, str], Manifest]:
     """Every object in `namespace` that bears the operator's label, by kind and name."""
     selector = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
-    kinds = ("ServiceAccount", "ConfigMap", "NetworkPolicy", "CronJob", "Job")
+    kinds = (*KINDS, "Job")
     return {(kind, o["metadata"]["name"]): o for kind in kinds for o in api.list(kind, namespace, selector=selector)}
 
 

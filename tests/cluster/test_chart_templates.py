@@ -15,6 +15,8 @@ from cluster.chart import (
     COMBINATIONS,
     EMBEDDED,
     EXTERNAL,
+    GATEWAY,
+    IN_FRONT,
     NAMESPACE,
     Manifest,
     Values,
@@ -22,6 +24,7 @@ from cluster.chart import (
     helm,
     of_kind,
     pick,
+    pod_of,
     pod_specs,
     render,
     rules,
@@ -29,11 +32,13 @@ from cluster.chart import (
 from ocean_api import names
 from ocean_dev.errors import CommandError
 from ocean_dev.paths import REPOSITORY
+from ocean_emr.gateway.settings import GatewaySettings
 from ocean_emr.store.migrate import MigrateSettings
 from ocean_operator import lease, webhook_tls
 from ocean_operator.settings import OperatorSettings
 
 OPERATOR = "ocean-operator"
+RECEIVER = "ocean-gateway"
 
 REFUSED: list[tuple[Values, str]] = [
     ({"replicas": 3}, "replicas"),
@@ -60,6 +65,17 @@ REFUSED: list[tuple[Values, str]] = [
     ),
     ({**EMBEDDED, "database": {"vaultPasswordSecret": "x"}}, "leave it empty"),
     ({"keyIntake": {"allNamespaces": True, "namespaces": ["clinic-a"]}}, "not both"),
+    (GATEWAY, "messages are kept in PostgreSQL"),
+    ({**EXTERNAL, "gateway": {"enabled": True}}, "exactly one of secretName"),
+    (
+        {**EXTERNAL, "gateway": {"enabled": True, "tls": {"secretName": "a", "inFront": True}}},
+        "exactly one of secretName",
+    ),
+    ({**EXTERNAL, "gateway": {"enabled": True, "tls": {"inFront": True}}}, "set gateway.peers"),
+    ({**EXTERNAL, "gateway": {"enabled": True, "tls": {"certManager": {"issuerName": "a"}}}}, "gateway.host"),
+    ({**EXTERNAL, "gateway": {**GATEWAY["gateway"], "ingress": {"enabled": True}}}, "gateway.host"),
+    ({**EXTERNAL, "gateway": {**GATEWAY["gateway"], "host": "https://ocean.example.org"}}, "host"),
+    ({**EXTERNAL, "gateway": {**GATEWAY["gateway"], "trustedProxies": ["anybody"]}}, "trustedProxies"),
 ]
 
 
@@ -112,7 +128,7 @@ def test_every_container_is_read_only_bounded_and_without_rights(objects: list[M
 
 
 def test_every_pod_has_its_network_policy() -> None:
-    for values in (EMBEDDED, EXTERNAL, {}):
+    for values in (EMBEDDED, EXTERNAL, {}, {**EXTERNAL, **GATEWAY}):
         objects = render(values)
         selected = [p["spec"]["podSelector"]["matchLabels"] for p in of_kind(objects, "NetworkPolicy")]
 
@@ -172,9 +188,10 @@ def test_the_migrate_job_understands_its_environment(values: Values, monkeypatch
 
 @pytest.mark.parametrize("values", [EMBEDDED, EXTERNAL], ids=["embedded", "external"])
 def test_vault_tokens_are_where_and_for_whom_the_programs_want_them(values: Values) -> None:
-    pods = {name: pod for name, pod in pod_specs(render(values)) if name.startswith((OPERATOR, "ocean-migrate"))}
+    ours = (OPERATOR, "ocean-migrate", RECEIVER)
+    pods = {name: pod for name, pod in pod_specs(render({**values, **GATEWAY})) if name.startswith(ours)}
 
-    assert len(pods) == 2
+    assert len(pods) == 3
     for pod in pods.values():
         (volume,) = [v for v in pod["volumes"] if v["name"] == "vault-token"]
         (mount,) = [m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "vault-token"]
@@ -239,10 +256,11 @@ def test_a_changed_image_migrates_again_and_nothing_else_does() -> None:
 
 def test_a_budget_for_disruptions_needs_two_replicas() -> None:
     """With one, it would keep a node from ever being drained."""
-    (budget,) = of_kind(render(), "PodDisruptionBudget")
+    alone: Values = {"operator": {"replicas": 1}, "gateway": {**GATEWAY["gateway"], "replicas": 1}}
+    budgets = of_kind(render({**EXTERNAL, **GATEWAY}), "PodDisruptionBudget")
 
-    assert budget["spec"]["minAvailable"] == 1
-    assert not of_kind(render({"operator": {"replicas": 1}}), "PodDisruptionBudget")
+    assert {b["metadata"]["name"]: b["spec"]["minAvailable"] for b in budgets} == {OPERATOR: 1, RECEIVER: 1}
+    assert not of_kind(render({**EXTERNAL, **alone}), "PodDisruptionBudget")
 
 
 def test_embedded_servers_are_reached_by_clinics_pods_only() -> None:
@@ -265,13 +283,99 @@ def test_no_object_of_the_chart_passes_for_a_clinics_child() -> None:
 
 def test_monitoring_is_asked_for() -> None:
     settings = {"metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}}
-    objects = render(settings)
-    monitor = pick(objects, "ServiceMonitor", OPERATOR)
-    service = pick(objects, "Service", "ocean-operator-metrics")
+    objects = render({**EXTERNAL, **GATEWAY, **settings})
+    for name in (OPERATOR, RECEIVER):
+        monitor = pick(objects, "ServiceMonitor", name)
+        selector = monitor["spec"]["selector"]["matchLabels"]
+        (service,) = [s for s in of_kind(objects, "Service") if selector.items() <= s["metadata"]["labels"].items()]
 
-    assert monitor["metadata"]["labels"]["release"] == "prometheus"
-    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+        assert monitor["metadata"]["labels"]["release"] == "prometheus"
+        assert service["metadata"]["name"] == f"{name}-metrics"
     assert not of_kind(render(), "ServiceMonitor")
+
+
+# The gateway
+
+
+@pytest.mark.parametrize("name", ["gateway", "gateway-behind-an-ingress", "much"])
+def test_the_gateway_understands_its_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each variable is a setting, each value one that it takes, and what was asked for arrives."""
+    pod = pod_of(render(COMBINATIONS[name]), RECEIVER)
+    given = environment(pod)
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    settings = GatewaySettings()  # type: ignore[call-arg]
+
+    assert {v.removeprefix("OCEAN_").lower() for v in given} <= GatewaySettings.model_fields.keys()
+    assert pod["containers"][0]["args"] == ["ocean-gateway"]
+    assert settings.tls_in_front is (name == "gateway-behind-an-ingress")
+    if settings.tls_in_front:
+        assert [str(proxy) for proxy in settings.trusted_proxies] == ["10.0.0.0/8", "2001:db8::1/128"]
+        assert settings.site_burst == 1_000_000
+    else:
+        mounts = {m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
+        assert {str(path.parent) for path in settings.tls_files or ()} <= mounts
+
+
+def test_what_the_gateway_does_not_say_is_what_it_would_do_anyway(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chart's defaults are the program's."""
+    for variable, value in environment(pod_of(render({**EXTERNAL, **GATEWAY}), RECEIVER)).items():
+        monkeypatch.setenv(variable, value)
+    settings = GatewaySettings()  # type: ignore[call-arg]
+    mine = {"vault_address", "database_host", "tls_cert_file", "tls_key_file"}
+
+    for name, field in GatewaySettings.model_fields.items():
+        assert name in mine or getattr(settings, name) == field.default, name
+
+
+def test_the_gateways_pod_has_time_for_what_it_is_keeping() -> None:
+    pod = pod_of(render({**EXTERNAL, **GATEWAY}), RECEIVER)
+    pause = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    grace = GatewaySettings.model_fields["grace_seconds"].default
+
+    assert pod["terminationGracePeriodSeconds"] >= max(30, pause + grace + 7)
+
+
+def test_the_gateway_is_received_under_the_account_that_vault_knows() -> None:
+    objects = render({**EMBEDDED, **GATEWAY})
+    account = pod_of(objects, RECEIVER)["serviceAccountName"]
+    bao = pick(objects, "StatefulSet", "ocean-openbao")["spec"]["template"]["spec"]
+
+    assert environment(bao)["OCEAN_GATEWAY_ACCOUNT"] == account
+    assert pick(objects, "ServiceAccount", account)["automountServiceAccountToken"] is False
+
+
+def test_nobody_but_the_ingress_reaches_the_gateway_in_the_clear() -> None:
+    objects = render({**EXTERNAL, **IN_FRONT})
+    webhooks, _ = pick(objects, "NetworkPolicy", RECEIVER)["spec"]["ingress"]
+    (rule,) = pick(objects, "Ingress", RECEIVER)["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    service = pick(objects, "Service", RECEIVER)["spec"]
+
+    assert webhooks["ports"] == [{"port": 8443, "protocol": "TCP"}]
+    assert webhooks["from"] == IN_FRONT["gateway"]["peers"]
+    assert (rule["host"], path["path"]) == ("ocean.example.org", "/webhooks")
+    assert path["backend"]["service"] == {"name": RECEIVER, "port": {"number": service["ports"][0]["port"]}}
+    assert "tls" not in {v["name"] for v in pod_of(objects, RECEIVER)["volumes"]}
+
+
+def test_cert_manager_and_the_gateway_api_are_used_where_they_are_named() -> None:
+    chosen = {
+        "enabled": True,
+        "host": "ocean.example.org",
+        "tls": {"certManager": {"issuerName": "public"}},
+        "httpRoute": {"parentRefs": [{"name": "edge", "namespace": "gateways"}]},
+    }
+    objects = render({**EXTERNAL, "gateway": chosen})
+    certificate = pick(objects, "Certificate", RECEIVER)["spec"]
+    route = pick(objects, "HTTPRoute", RECEIVER)["spec"]
+    volumes = {v["name"]: v for v in pod_of(objects, RECEIVER)["volumes"]}
+
+    assert certificate["secretName"] == volumes["tls"]["secret"]["secretName"]
+    assert certificate["issuerRef"] == {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": "public"}
+    assert certificate["dnsNames"] == route["hostnames"] == ["ocean.example.org"]
+    assert route["parentRefs"] == [{"name": "edge", "namespace": "gateways"}]
+    assert not of_kind(render({**EXTERNAL, **GATEWAY}), "Certificate", "HTTPRoute", "Ingress")
 
 
 def test_without_stores_the_notes_warn() -> None:
@@ -279,6 +383,8 @@ def test_without_stores_the_notes_warn() -> None:
         return helm("install", "ocean", str(CHART), "--dry-run=client", f"--namespace={NAMESPACE}", values=values)
 
     assert "NO CLINIC WILL BECOME READY" in notes({})
+    assert "No messages are received" in notes(EXTERNAL)
+    assert "https://ocean.example.org/webhooks/SITE-NUMBER?k=" in notes({**EXTERNAL, **IN_FRONT})
     assert "WARNING" not in notes(EXTERNAL)
     assert "FOR TRYING OUT ONLY" in notes(EMBEDDED)
 

@@ -22,6 +22,23 @@
 {{- if and $v.database.vaultPasswordSecret (not $own) -}}
 {{- fail "database.vaultPasswordSecret is only for openbao.embedded.enabled with a PostgreSQL of your own: leave it empty" -}}
 {{- end -}}
+{{- with $v.gateway -}}
+{{- if .enabled -}}
+{{- if not $vault -}}
+{{- fail "gateway.enabled: messages are kept in PostgreSQL, and the login for it comes from Vault; set database.host and vault.address" -}}
+{{- end -}}
+{{- $ways := list .tls.secretName .tls.certManager.issuerName (ternary "in front" "" .tls.inFront) | compact -}}
+{{- if ne (len $ways) 1 -}}
+{{- fail "gateway.tls: set exactly one of secretName, certManager.issuerName and inFront: webhook keys travel there" -}}
+{{- end -}}
+{{- if and .tls.inFront $v.networkPolicy.enabled (not .peers) -}}
+{{- fail "gateway.tls.inFront: set gateway.peers to the pods that end TLS, so that nobody else reaches the gateway in the clear" -}}
+{{- end -}}
+{{- if and (or .tls.certManager.issuerName .ingress.enabled .httpRoute.parentRefs) (not .host) -}}
+{{- fail "gateway.host: set the name under which Ocean finds the gateway" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and $v.keyIntake.allNamespaces $v.keyIntake.namespaces -}}
 {{- fail "keyIntake.allNamespaces and keyIntake.namespaces: set one of them, not both" -}}
 {{- end -}}
