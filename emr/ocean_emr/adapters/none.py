@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import NoReturn, Self
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from ocean_emr.contract import Capabilities, ConnectionReport
 from ocean_emr.errors import EmrNotSupportedError
-from ocean_emr.records import AppointmentPage, Operation, Patient, PatientId, Provider, ProviderId
+from ocean_emr.records import Appointment, AppointmentPage, Operation, Patient, PatientId, Provider, ProviderId
+from ocean_emr.writes import PatientQuery, ProbeResult, Write, WriteOutcome
 
 
 class NoEmrAdapter:
-    """Every question is refused before it is asked."""
+    """Every question is refused before it is asked, and nothing is written."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -47,6 +49,28 @@ class NoEmrAdapter:
     async def get_patient(self, patient_id: PatientId) -> Patient:  # noqa: ARG002 - the contract's
         """Refused."""
         _refuse(Operation.GET_PATIENT)
+
+    async def list_patient_appointments(
+        self,
+        patient_id: PatientId,  # noqa: ARG002 - the contract's
+        start: datetime,  # noqa: ARG002 - the contract's
+        end: datetime,  # noqa: ARG002 - the contract's
+        zone: ZoneInfo,  # noqa: ARG002 - the contract's
+    ) -> tuple[Appointment, ...]:
+        """Refused."""
+        _refuse(Operation.LIST_PATIENT_APPOINTMENTS)
+
+    async def find_patients(self, query: PatientQuery) -> tuple[Patient, ...]:  # noqa: ARG002 - the contract's
+        """Refused."""
+        _refuse(Operation.FIND_PATIENTS)
+
+    async def write(self, write: Write, key: UUID) -> WriteOutcome:  # noqa: ARG002 - the contract's
+        """Refused."""
+        _refuse(write.operation)
+
+    async def probe(self, write: Write, key: UUID) -> ProbeResult:  # noqa: ARG002 - the contract's
+        """Refused."""
+        _refuse(write.operation)
 
 
 def _refuse(op: Operation) -> NoReturn:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Final
 
-from ocean_emr.answers import Answer, Asked, Read
+import orjson
+
+from ocean_emr.answers import Answer, Asked, Read, Send
 from ocean_emr.errors import (
     EmrAnswerError,
     EmrAuthRefusedError,
@@ -39,7 +42,7 @@ def oscar_faults(answer: Answer, asked: Asked) -> EmrError | None:
     op, status = asked.op, answer.status
     if status < HTTPStatus.BAD_REQUEST and not answer.markup:
         return _refusal_in_a_200(answer, asked)
-    text = answer.text()
+    text = _own_words(answer, asked)
     code = next((code for code in _OAUTH_CODES if code in text), None)
     if code is not None or status == HTTPStatus.UNAUTHORIZED:
         what = f"the EMR refused the login: {code}" if code else "the EMR refused the login and says no more"
@@ -59,6 +62,17 @@ def oscar_faults(answer: Answer, asked: Asked) -> EmrError | None:
             # One chart or booking that OSCAR trips over must not keep all the others from being read.
             return EmrRecordError("the EMR failed on this one record", op=op, http_status=status)
     return None
+
+
+def _own_words(answer: Answer, asked: Asked) -> str:
+    """The answer's text, without the signs of a refusal that we sent ourselves: a page about an exception may quote."""
+    text = answer.text()
+    if isinstance(asked, Send):
+        sent = orjson.dumps(asked.json).decode().lower()
+        for sign in (*_OAUTH_CODES, *_MISSING_RIGHTS):
+            if sign in sent:
+                text = re.sub(re.escape(sign), "", text, flags=re.IGNORECASE)
+    return text
 
 
 def _refusal_in_a_200(answer: Answer, asked: Asked) -> EmrError | None:

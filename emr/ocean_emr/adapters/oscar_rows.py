@@ -96,6 +96,29 @@ class ListedRow(Row):
     appointmentNo: Id  # noqa: N815
 
 
+class StatusRow(Row):
+    """An item of `schedule/statuses`."""
+
+    status: Id
+    description: Text = None
+    active: bool = True
+
+
+class FoundRow(Row):
+    """An item of `demographics/search`: who it is, hardly more."""
+
+    demographicNo: Id  # noqa: N815
+    lastName: Text = None  # noqa: N815
+    hin: Text = None
+
+
+class NoteRow(Row):
+    """An item of `notes/{patient}/all`, or the answer to a saved note."""
+
+    noteId: Id  # noqa: N815
+    uuid: Text = None
+
+
 class AppointmentRow(Row):
     """An item of `fetchDays`, or the answer of `getAppointment`, which has more of it."""
 
@@ -108,6 +131,7 @@ class AppointmentRow(Row):
     status: Text = None
     reason: Text = None
     type: Text = None
+    notes: Text = None
 
     def day(self, zone: ZoneInfo) -> date:
         """The clinic's calendar day.

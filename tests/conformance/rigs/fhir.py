@@ -9,7 +9,7 @@ from typing import Final, Self
 from ocean_emr.adapters.fhir_r4 import FhirR4Adapter
 from ocean_emr.adapters.fhir_resources import AppointmentResource
 from ocean_emr.contract import EmrAdapter
-from ocean_emr.records import Appointment, PatientId
+from ocean_emr.records import Appointment, Operation, PatientId
 from ocean_emr.testing.conformance import Clinic, Trouble
 from ocean_emr.testing.conformance.clinic import ZONE
 from ocean_emr.testing.conformance.rig import FAST
@@ -56,6 +56,7 @@ class FhirRig:
     """The gateway with the stub behind it."""
 
     searchable = frozenset(WRITES)
+    lacking: frozenset[Operation] = frozenset()
 
     def __init__(self, adapter: Callable[..., EmrAdapter] = FhirR4Adapter) -> None:
         """Check `adapter`, which is made as `FhirR4Adapter` is."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from ocean_emr.adapters.none import NoEmrAdapter
 from ocean_emr.contract import EmrAdapter
+from ocean_emr.records import Appointment, Operation, PatientId
 from ocean_emr.testing.conformance import Clinic, Trouble
 
 
@@ -14,6 +15,8 @@ class NoneRig:
     """Nobody to ask."""
 
     forbidden: Sequence[str] = ()
+    searchable: frozenset[Operation] = frozenset()
+    lacking: frozenset[Operation] = frozenset()
 
     async def __aenter__(self) -> Self:
         return self
@@ -34,3 +37,26 @@ class NoneRig:
     def requests(self) -> int:
         """Nobody receives any."""
         return 0
+
+    def writes(self) -> int:
+        """Nor to be written to."""
+        return 0
+
+    def charts(self) -> Mapping[PatientId, Mapping[str, object]]:
+        """None."""
+        return {}
+
+    def notes(self, patient: PatientId) -> Sequence[str]:  # noqa: ARG002 - the protocol's
+        """None."""
+        return ()
+
+    def edit_note(self, patient: PatientId, text: str) -> None:
+        """Nobody is there to."""
+
+    def documents(self, patient: PatientId) -> Sequence[tuple[str, bytes]]:  # noqa: ARG002 - the protocol's
+        """None."""
+        return ()
+
+    def bookings(self, patient: PatientId) -> Sequence[Appointment]:  # noqa: ARG002 - the protocol's
+        """None."""
+        return ()

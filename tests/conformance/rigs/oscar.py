@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, datetime
 from typing import Final, Self
 
 from ocean_emr.adapters.oscar import OscarAdapter
 from ocean_emr.contract import EmrAdapter
-from ocean_emr.records import Appointment, AppointmentStatus, Patient, Provider, Sex
+from ocean_emr.records import (
+    Appointment,
+    AppointmentId,
+    AppointmentStatus,
+    Operation,
+    Patient,
+    PatientId,
+    Provider,
+    ProviderId,
+    Sex,
+)
 from ocean_emr.testing.conformance import Clinic, Trouble
+from ocean_emr.testing.conformance.clinic import ZONE
 from ocean_emr.testing.conformance.rig import FAST
+from ocean_emr.testing.conformance.written import WRITES
 from ocean_emr.testing.oscar_sim import (
     Fault,
     FaultKind,
     OscarSim,
     Profile,
     SimAppointment,
+    SimClinic,
     SimPatient,
     SimProvider,
 )
+from ocean_emr.testing.oscar_sim.control import edit_note
 from ocean_emr.transport import Limits
 
 _CODES: Final = {
@@ -41,7 +56,18 @@ _TROUBLES: Final = {
     Trouble.RATE_LIMITED: (Fault(FaultKind.RATE_LIMITED, retry_after="3600"),),
     Trouble.RATE_LIMITED_ONCE: (Fault(FaultKind.RATE_LIMITED, times=1, retry_after="0"),),
     Trouble.FAILS_HALFWAY: (Fault(FaultKind.UNAVAILABLE, path="/schedule/fetch", skip=4),),
+    Trouble.WRITE_RIGHT_MISSING: (FaultKind.NO_WRITE_RIGHT,),
+    Trouble.WRITES_REFUSED: (Fault(FaultKind.BAD_REQUEST, writes_only=True),),
+    Trouble.SILENT_BEFORE: (Fault(FaultKind.SILENCE, writes_only=True),),
+    Trouble.SILENT_AFTER: (Fault(FaultKind.SILENCE_AFTER, writes_only=True),),
+    Trouble.RESET_AFTER: (Fault(FaultKind.RESET_AFTER, writes_only=True),),
+    Trouble.FAILED_AFTER: (Fault(FaultKind.FAILED_AFTER, writes_only=True),),
 }
+_UNSEEN: Final = {
+    Profile.OPEN_O_2026: {Operation.UPLOAD_DOCUMENT},
+    Profile.CLASSIC: {Operation.UPLOAD_DOCUMENT, Operation.WRITE_NOTE},
+}
+"""What a family of builds does not list for us."""
 
 
 class OscarRig:
@@ -51,6 +77,8 @@ class OscarRig:
         """Imitate `profile`."""
         self._sim = OscarSim(profile=profile)
         self.forbidden: Sequence[str] = tuple(self._sim.credentials.as_secret().values())
+        self.searchable = frozenset(WRITES) - _UNSEEN[profile]
+        self.lacking = frozenset({Operation.UPLOAD_DOCUMENT} if profile is Profile.CLASSIC else ())
 
     async def __aenter__(self) -> Self:
         self._sim.__enter__()
@@ -65,13 +93,11 @@ class OscarRig:
 
     def hold(self, clinic: Clinic) -> None:
         """Replace the database."""
-        held = self._sim.clinic
-        held.providers.clear()
-        held.appointments.clear()
-        held.patients.clear()
+        held = SimClinic()
         held.add(*map(_provider, clinic.providers))
         held.add(*map(_patient, clinic.patients))
         held.add(*map(_appointment, clinic.appointments))
+        self._sim.clinic.become(held)
 
     def suffer(self, trouble: Trouble | None) -> None:
         """Break the server, or mend it."""
@@ -82,6 +108,33 @@ class OscarRig:
     def requests(self) -> int:
         """From the ledger."""
         return self._sim.ledger.total
+
+    def writes(self) -> int:
+        """From the ledger."""
+        return self._sim.ledger.writes
+
+    def charts(self) -> Mapping[PatientId, Mapping[str, object]]:
+        """The table's rows."""
+        return {PatientId(str(row.no)): asdict(row) for row in self._sim.clinic.patients.values()}
+
+    def notes(self, patient: PatientId) -> Sequence[str]:
+        """The last revision of each."""
+        return [note.text for note in self._sim.clinic.shown_notes(int(patient))]
+
+    def edit_note(self, patient: PatientId, text: str) -> None:
+        """Another revision."""
+        (note,) = self._sim.clinic.shown_notes(int(patient))
+        edit_note(self._sim.clinic, note.uuid, text)
+
+    def documents(self, patient: PatientId) -> Sequence[tuple[str, bytes]]:
+        """Titles with our marker."""
+        rows = self._sim.clinic.documents.values()
+        return [(row.description, row.content) for row in rows if row.demographic_no == int(patient)]
+
+    def bookings(self, patient: PatientId) -> Sequence[Appointment]:
+        """The table's rows, as the checks know them."""
+        rows = self._sim.clinic.appointments.values()
+        return [_record(row) for row in rows if row.demographic_no == int(patient)]
 
 
 def _provider(record: Provider) -> SimProvider:
@@ -101,6 +154,21 @@ def _appointment(record: Appointment) -> SimAppointment:
     )
 
 
+def _record(row: SimAppointment) -> Appointment:
+    code = row.status or ""
+    by_letter = {raw[0]: status for status, raw in _CODES.items()}
+    return Appointment(
+        AppointmentId(str(row.no)),
+        ProviderId(row.provider_no),
+        PatientId(str(row.demographic_no)),
+        start=datetime.combine(row.day, row.clock, ZONE),
+        duration_minutes=row.minutes,
+        status=by_letter.get(code[:1], AppointmentStatus.UNKNOWN),
+        status_raw=code,
+        reason=row.reason or None,
+    )
+
+
 def _patient(record: Patient) -> SimPatient:
     card, home = record.health_number, record.addresses[0] if record.addresses else None
     return SimPatient(
@@ -111,10 +179,27 @@ def _patient(record: Patient) -> SimPatient:
         sex=_SEXES[record.sex],
         hin=card.value if card else "",
         version=(card.version or "") if card else "",
+        province=(card.province or "") if card else "",
         status="AC" if record.active else "IN",
         phone=record.home_phone or "",
+        work_phone=record.work_phone or "",
         mobile=record.mobile_phone or "",
         email=record.email or "",
         language=_LANGUAGES[record.language],
+        alias=record.preferred_name or "",
         street=(home.street or "") if home else "",
+        city=(home.city or "") if home else "",
+        home_province=(home.province or "") if home else "",
+        postal=(home.postal_code or "") if home else "",
+        # Of OSCAR's own, for which nobody asks.
+        chart_no="C-7",
+        roster_status="RO",
+        family_doctor="<rdohip>1</rdohip><rd>Elsewhere, E</rd>",
+        joined=date(2010, 1, 1),
+        effective=date(2012, 3, 1),
+        card_renewal=date(2030, 12, 31),
+        nurse="103",
+        alert="Allergic to nuts",
+        waiting_list=3,
+        waiting_since=date(2024, 2, 1),
     )

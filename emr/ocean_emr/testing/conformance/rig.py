@@ -70,6 +70,8 @@ class Rig(Protocol):
     """Texts that may never be shown: the credentials in use."""
     searchable: frozenset[Operation]
     """Writes for which this EMR can be searched, so that a probe must tell whether they were carried out."""
+    lacking: frozenset[Operation]
+    """Writes that the adapter claims, and that this EMR, unlike others of its kind, does not take."""
 
     async def __aenter__(self) -> Self:
         """Start the EMR, with nobody in it."""

@@ -11,6 +11,7 @@ from ocean_emr.errors import (
     EmrAuthRefusedError,
     EmrError,
     EmrNotFoundError,
+    EmrNotSupportedError,
     EmrOutcomeUnknownError,
     EmrPermissionDeniedError,
     EmrRateLimitedError,
@@ -304,6 +305,20 @@ async def nobody_takes_what_is_for_nobody(rig: Rig) -> None:
         assert sent == rig.writes(), f"{operation}: sent for nobody"
 
 
+async def what_this_emr_lacks_is_said(rig: Rig) -> None:
+    """A build without an operation that others have: told as what it is, and nothing is written."""
+    if not rig.lacking:
+        raise NotApplicableError("anything that this EMR lacks")
+    for operation in rig.lacking:
+        rig.hold(CLINIC)
+        before = View(rig)
+        async with asking(rig, operation) as adapter:
+            error = await failure(adapter, WRITES[operation], key(operation))
+
+        assert isinstance(error, EmrNotSupportedError), f"{operation}: {type(error).__name__}"
+        assert before.change(rig).nothing, f"{operation}: written all the same"
+
+
 async def what_is_too_large_is_refused_unsent(rig: Rig) -> None:
     """Where the adapter says how much the EMR takes."""
     (operation,) = await claimed(rig, [Operation.UPLOAD_DOCUMENT])
@@ -372,6 +387,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_is_refused_is_not_written,
     a_clinicians_edit_is_kept,
     nobody_takes_what_is_for_nobody,
+    what_this_emr_lacks_is_said,
     what_is_too_large_is_refused_unsent,
     errors_of_writes_show_nothing,
 )

@@ -136,12 +136,12 @@ def written_once(operation: Operation, change: Change) -> bool:
 
 
 async def claimed(rig: Rig, operations: Iterable[Operation] = WRITES) -> list[Operation]:
-    """Those of `operations` that the adapter claims.
+    """Those of `operations` that the adapter claims and the EMR takes.
 
     Raises:
         NotApplicableError: None.
     """
-    wanted = list(operations)
+    wanted = [operation for operation in operations if operation not in rig.lacking]
     async with rig.adapter() as adapter:
         claims = [operation for operation in wanted if adapter.capabilities().supports(operation)]
     if not claims:

@@ -159,7 +159,7 @@ class Charts:
             waiting_since=before.waiting_since,
             admitted=before.admitted,
         )
-        if not row.last_name or not row.first_name or not row.sex or not _fits(row):
+        if None in {asked.get("lastName"), asked.get("firstName"), asked.get("sex")} or not _fits(row):
             return crash("org.hibernate.PropertyValueException: not-null property references a null value")
         if any(asked.get(name) is not None for name in _BESIDE):
             row = replace(row, nurse=asked.get("nurse") or "", alert=asked.get("alert") or "")

@@ -1,6 +1,7 @@
 """OSCAR's REST services with their habits: who answers what. Schedule, charts and notes have modules of their own.
 
-Source: open-osp/Open-O and scoophealth/oscar: ProviderService, OAuthStatusService, PersonaService; and a running Open-O of March 2026.
+Source: open-osp/Open-O and scoophealth/oscar: ProviderService, OAuthStatusService, PersonaService; and a running
+Open-O of March 2026.
 """
 
 from __future__ import annotations
