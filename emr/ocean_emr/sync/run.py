@@ -256,7 +256,8 @@ async def _fail(task: Task, error: Exception) -> Outcome:
     refused = task.shown if isinstance(error, EmrAuthRefusedError | OceanAccessRefusedError) else ""
     log.warning("synchronisation failed", site=task.access.site, reason=trouble.reason.value, message=trouble.message)
     known = isinstance(error, StoppedError) and error.known
-    change = progress.ended if known else partial(progress.failed, trouble=trouble, refused=refused)
+    failed = partial(progress.failed, trouble=trouble, refused=refused, refusal_id=str(uuid4()))
+    change = progress.ended if known else failed
     await _close(task, change, trouble)
     return Outcome(trouble, try_again=not isinstance(error, _NOT_AT_ONCE))
 

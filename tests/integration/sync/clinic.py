@@ -215,6 +215,16 @@ class Clinic:
             cursor = admin.execute(statement, [self.site.id, *more])
             return cursor.fetchall() if cursor.description else []
 
+    def date_refusal(self, at: datetime) -> None:
+        """Have the refusal that stands bear the time of a pod whose clock said `at`."""
+        self.query(
+            """
+            update ocean.site_state as told set state = jsonb_set(state, '{refusal,at}', to_jsonb(at))
+            from (values (%s, %s::text)) as wanted (site, at) where told.site = wanted.site and process = 'sync'
+            """,
+            at.isoformat(),
+        )
+
     def end_lease(self) -> None:
         """Let the time go by after which a dead run's lease has ended."""
         self.query("update ocean.sync_lease set expires_at = clock_timestamp() where site = %s")
