@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -119,16 +119,16 @@ def _verdicts(site: Site, platform: Platform, seen: Observation, now: datetime) 
     return [_ready(site, worst), _reconciling(site, worst), _stalled(worst), *checks]
 
 
-def _worst(checks: Iterable[Verdict]) -> Verdict:
-    """The first check that is not as it should be; the last one if all are."""
-    last = None
-    for check in checks:
-        last = check
-        if check.status != "True":
-            break
-    if last is None:
-        raise ValueError("no checks")
-    return last
+def _worst(checks: Sequence[Verdict]) -> Verdict:
+    """The first check that is False; without one, the first that is not yet known; the last one if all are True.
+
+    What is known to be wrong comes first: a key often waits only because of a Secret that is not there.
+    """
+    for status in ("False", "Unknown"):
+        for check in checks:
+            if check.status == status:
+                return check
+    return checks[-1]
 
 
 def _verdict(kind: ConditionType, status: Truth, reason: Reason, message: str = "") -> Verdict:

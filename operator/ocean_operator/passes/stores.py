@@ -23,7 +23,7 @@ from ocean_operator.core.intake import Decision, Step, StoredKey, decide, identi
 from ocean_operator.core.site import Manifest, Site, SiteKey
 from ocean_operator.core.validate import findings
 from ocean_operator.database import DatabaseError
-from ocean_operator.passes.release import release
+from ocean_operator.passes.release import release, release_departed
 from ocean_operator.runtime import KeyFinding, Runtime, Scene, Stores, Waiting
 from ocean_operator.vault import VaultError
 
@@ -60,6 +60,8 @@ async def run_stores_pass(key: SiteKey, runtime: Runtime) -> float | None:
 
     Returns when to look again, or None.
     """
+    if key in runtime.departed:
+        await release_departed(runtime.departed[key], runtime)
     site, stores = runtime.observed.site(key), runtime.stores
     if site is not None and site.deleting:
         return await release(site, runtime)
