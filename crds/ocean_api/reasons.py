@@ -126,7 +126,8 @@ EXPLANATIONS: Final[dict[Reason, Explanation]] = {
         "Correct the field and apply again.",
     ),
     Reason.ADDRESS_FORBIDDEN: Explanation(
-        "A URL in the spec points at a loopback, link-local or cluster address.",
+        "A URL in the spec points at a loopback, link-local, private or cluster address, or its host's name leads to "
+        "one. Nothing is sent there.",
         "Use the system's public address, or have a platform engineer allow the range in the chart's "
         "`network.allowedAddressRanges`.",
     ),

@@ -108,15 +108,15 @@ def _text(content: bytes) -> str:
         return ""
 
 
-def ocean_access(spec: OceanSiteSpec, credentials: Credentials) -> OceanAccess:
+def ocean_access(settings: SiteSettings, credentials: Credentials) -> OceanAccess:
     """How to reach the clinic's Ocean. Key and credential of the site come before a client's."""
-    given = credentials.ocean
+    spec, given = settings.spec, credentials.ocean
     login: SiteCredential | ClientCredentials
     if given.get("siteKey") and given.get("siteCredential"):
         login = SiteCredential(given["siteKey"], given["siteCredential"])
     else:
         login = ClientCredentials(given["clientId"], given["clientSecret"])
-    return OceanAccess(spec.ocean.url, spec.site_number, login, spec.ocean.ca_bundle)
+    return OceanAccess(spec.ocean.url, spec.site_number, login, spec.ocean.ca_bundle, settings.addresses)
 
 
 def key_name(stored: StoredKey) -> str:

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import orjson
 
+from ocean_api.addresses import PUBLIC_ONLY, AddressRules
 from ocean_emr.adapters.fhir_patient import PatientResource
 from ocean_emr.adapters.fhir_resources import (
     AppointmentResource,
@@ -68,6 +70,7 @@ class FhirR4Adapter:
         scopes: str,
         ca_bundle: str | None = None,
         limits: Limits | None = None,
+        addresses: AddressRules = PUBLIC_ONLY,
     ) -> None:
         """Ask nobody yet.
 
@@ -78,6 +81,7 @@ class FhirR4Adapter:
             scopes: To ask for, separated by spaces.
             ca_bundle: Authorities to trust for both addresses instead of the public ones, PEM.
             limits: Other bounds than the usual ones.
+            addresses: Where connections may lead.
 
         Raises:
             EmrAuthRefusedError: The credentials lack a key.
@@ -86,9 +90,10 @@ class FhirR4Adapter:
         self._base = httpx.URL(url.rstrip("/") + "/")
         # A token is fetched inside a read, which is repeated as a whole: repeating here as well would multiply.
         once = replace(limits or Limits(), attempts=1)
-        self._endpoint = Transport(token_url, auth=NoAuth(), ca_bundle=ca_bundle, faults=token_faults, limits=once)
+        way = partial(Transport, ca_bundle=ca_bundle, addresses=addresses)
+        self._endpoint = way(token_url, auth=NoAuth(), faults=token_faults, limits=once)
         auth = ClientCredentials(client_id, client_secret, scopes, endpoint=self._endpoint)
-        self._emr = Transport(url, auth=auth, ca_bundle=ca_bundle, faults=outcome_faults, limits=limits)
+        self._emr = way(url, auth=auth, faults=outcome_faults, limits=limits)
 
     async def __aenter__(self) -> Self:
         return self

@@ -160,7 +160,7 @@ async def _try_credentials(  # noqa: PLR0913 - what is tried, and what is known
 
 
 async def _try_ocean(access: SiteAccess, credentials: Credentials, sek: SharedEncryptionKey, found: Findings) -> None:
-    async with OceanClient(ocean_access(access.settings.spec, credentials)) as ocean:
+    async with OceanClient(ocean_access(access.settings, credentials)) as ocean:
         await ocean.check()
         trial = await ocean.trial_decrypt(sek)
     found.key_tried, found.key_compared = True, trial is not KeyTrial.OCEAN_HAS_NO_KEY
@@ -172,7 +172,7 @@ async def _try_emr(access: SiteAccess, credentials: Credentials, found: Findings
     spec = access.settings.spec
     if not spec.integrated:
         return
-    async with open_adapter(spec.emr, credentials.emr) as adapter:
+    async with open_adapter(spec.emr, credentials.emr, access.settings.addresses) as adapter:
         found.verified = adapter.capabilities().verified
         report = await adapter.check_connection()
         providers = await adapter.list_providers()

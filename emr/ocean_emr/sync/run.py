@@ -178,8 +178,8 @@ async def _attempt(task: Task, report: SyncReport) -> Result:
     if refusal is not None:
         raise StoppedError(refusal)
     async with (
-        open_adapter(task.spec.emr, credentials.emr) as adapter,
-        OceanClient(ocean_access(task.spec, credentials)) as ocean,
+        open_adapter(task.spec.emr, credentials.emr, task.access.settings.addresses) as adapter,
+        OceanClient(ocean_access(task.access.settings, credentials)) as ocean,
     ):
         memory = Memory(task.access.site, data_key, task.access.database, task.lease, uuid4())
         providers = await adapter.list_providers()

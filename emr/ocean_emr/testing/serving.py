@@ -14,6 +14,11 @@ import uvicorn
 from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ocean_api.addresses import AddressRules
+
+LOOPBACK: Final = AddressRules.parse(["127.0.0.0/8"], [])
+"""What an adapter or a client must be allowed that is to call a server of this module."""
+
 _START_SECONDS: Final = 10
 
 _connections: Final[MutableMapping[tuple[str, int], H11Protocol]] = {}

@@ -119,6 +119,8 @@ class Clinic:
     secret: Mapping[str, str]
     """The EMR's credentials."""
     schedule: dict[str, Any] = field(default_factory=lambda: {"days": 2, "providers": "All"})
+    allowed: Sequence[str] = ("127.0.0.0/8",)
+    """Ranges that its pods may call although they are not public."""
 
     @property
     def at_ocean(self) -> SimSite:
@@ -176,6 +178,7 @@ class Clinic:
                     port=self.installation.server.port,
                     ca_bundle=self.installation.server.ca,
                 ),
+                "allowed_address_ranges": self.allowed,
             }
         )
 

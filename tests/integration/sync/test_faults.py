@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from integration.sync.clinic import ZONE, Clinic, Tls, small_clinic
+from ocean_api.addresses import AddressRules
 from ocean_api.reasons import EXPLANATIONS, Reason
 from ocean_api.v1alpha1.spec import EmrSpec, EmrType
 from ocean_emr import registry
@@ -71,6 +72,16 @@ def _at_port(port: int) -> Callable[[Clinic], None]:
         (clinic.folder / "site" / "site.json").write_text(json.dumps(settings))
 
     return change
+
+
+def _nothing_allowed(clinic: Clinic) -> None:
+    clinic.allowed = ()
+    clinic.write_settings()
+
+
+def _allowed(clinic: Clinic) -> None:
+    clinic.allowed = Clinic.allowed
+    clinic.write_settings()
 
 
 def _other_key(clinic: Clinic) -> None:
@@ -155,6 +166,9 @@ CASES = {
     "nobody listens at the EMR's address": Case(
         Reason.EMR_UNAVAILABLE, change=_at_port(1), says=("could not be reached",)
     ),
+    "the addresses lead into the cluster": Case(
+        Reason.ADDRESS_FORBIDDEN, change=_nothing_allowed, says=("127.0.0.1", "allowedAddressRanges"), mend=_allowed
+    ),
     "the EMR asks for fewer calls": Case(
         Reason.EMR_RATE_LIMITED,
         (Fault(FaultKind.RATE_LIMITED, retry_after="3600"),),
@@ -232,10 +246,11 @@ CASES = {
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """An adapter that waits for a silent EMR for a second, not for half a minute."""
 
-    def oscar(emr: EmrSpec, credentials: dict[str, str]) -> OscarAdapter:
+    def oscar(emr: EmrSpec, credentials: dict[str, str], addresses: AddressRules) -> OscarAdapter:
         assert emr.oscar_pro is not None
         limits = Limits(silence_seconds=1, attempt_seconds=3, attempts=2)
-        return OscarAdapter(emr.oscar_pro.url, credentials, ca_bundle=emr.oscar_pro.ca_bundle, limits=limits)
+        block = emr.oscar_pro
+        return OscarAdapter(block.url, credentials, ca_bundle=block.ca_bundle, limits=limits, addresses=addresses)
 
     monkeypatch.setitem(registry._FACTORIES, EmrType.OSCAR_PRO, oscar)
 
