@@ -8,7 +8,8 @@ from typing import Final
 
 from ocean_api import names
 from ocean_api.conditions import Condition, ConditionType
-from ocean_api.v1alpha1.status import OceanSiteStatus
+from ocean_api.reasons import Reason
+from ocean_api.v1alpha1.status import HandOver, OceanSiteStatus
 from ocean_operator.core.site import Manifest, Site
 
 _CONTROLLER: Final = f"{names.GROUP}/operator"
@@ -29,6 +30,9 @@ def _turns(before: OceanSiteStatus, after: OceanSiteStatus) -> Iterator[tuple[st
         yield "Warning", stalled.reason, stalled.message
     if old_ready and old_ready.status == "True" and ready and ready.status != "True":
         yield "Warning", ready.reason, ready.message
+    if after.key.hand_over is HandOver.NOT_TAKEN and before.key.hand_over is not HandOver.NOT_TAKEN:
+        key = _find(after, ConditionType.KEY_STORED)
+        yield "Warning", Reason.KEY_ALREADY_STORED, key.message if key else ""
 
 
 def _find(status: OceanSiteStatus, kind: ConditionType) -> Condition | None:
