@@ -21,7 +21,7 @@ from ocean_api.v1alpha1.spec import EmrType, OceanSiteSpec
 from ocean_emr.envelope import DataKey
 from ocean_emr.ocean.client import OceanAccess
 from ocean_emr.ocean.login import ClientCredentials, SiteCredential
-from ocean_emr.problems import CredentialsError
+from ocean_emr.problems import CredentialsError, problem
 from ocean_emr.store import data_keys
 from ocean_emr.vault.access import SiteAccess
 from ocean_emr.vault.client import StoredKey
@@ -122,6 +122,12 @@ def ocean_access(settings: SiteSettings, credentials: Credentials) -> OceanAcces
 def key_name(stored: StoredKey) -> str:
     """A name for exactly this key. The fingerprint alone is not: it stays when somebody puts another key over it."""
     return f"{stored.fingerprint}/{stored.version}"
+
+
+def weakness(stored: StoredKey) -> Problem | None:
+    """Why nothing may be encrypted under the key, if it breaks Ocean's rules: somebody put it into Vault by hand."""
+    weak = stored.key.problems()
+    return problem(Reason.KEY_WEAK, f"The stored key {'; it '.join(weak)}.", utc_now()) if weak else None
 
 
 async def open_data_key(access: SiteAccess, stored: StoredKey) -> DataKey:

@@ -34,6 +34,7 @@ from ocean_emr.pod import (
     say_farewell,
     stop_when_told,
     utc_now,
+    weakness,
 )
 from ocean_emr.problems import problem, problem_of
 from ocean_emr.records import Provider
@@ -126,11 +127,9 @@ async def check(access: SiteAccess, places: Places, *, token: str) -> CheckRepor
     found.version, found.fingerprint = stored.version, stored.fingerprint
     if last is not None and last.key_fingerprint == stored.fingerprint:
         found.key_tried, found.key_compared = last.key_tried, last.key_compared
-    weak = stored.key.problems()
-    if weak:
-        found.key = problem(Reason.KEY_WEAK, f"The stored key {'; it '.join(weak)}.", utc_now())
-        return found.report(token)
-    await _try_credentials(access, places, stored, found, token=token, last=last)
+    found.key = weakness(stored)
+    if found.key is None:
+        await _try_credentials(access, places, stored, found, token=token, last=last)
     return found.report(token)
 
 

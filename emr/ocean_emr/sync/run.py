@@ -19,7 +19,7 @@ from ocean_api.v1alpha1.spec import OceanSiteSpec
 from ocean_emr.errors import EmrAccessError, EmrAuthRefusedError, EmrNotSupportedError, EmrRateLimitedError
 from ocean_emr.ocean.client import OceanClient
 from ocean_emr.ocean.errors import OceanAccessRefusedError, OceanRateLimitedError, SekMismatchError
-from ocean_emr.pod import Places, key_name, ocean_access, open_data_key, read_credentials, utc_now
+from ocean_emr.pod import Places, key_name, ocean_access, open_data_key, read_credentials, utc_now, weakness
 from ocean_emr.problems import KNOWN_ERRORS, CredentialsError, problem_of
 from ocean_emr.records import AppointmentPage
 from ocean_emr.registry import open_adapter
@@ -167,6 +167,9 @@ async def _under_lease(task: Task) -> Outcome:
 async def _attempt(task: Task, report: SyncReport) -> Result:
     """Open what is needed, and let Ocean and the EMR be called only with credentials that may be shown."""
     stored = await task.access.key()
+    weak = weakness(stored)
+    if weak is not None:
+        raise StoppedError(weak)
     data_key = await open_data_key(task.access, stored)
     await task.journal.open_under(key_name(stored))
     credentials = read_credentials(task.spec, task.places)

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from integration.sync.clinic import ZONE, Clinic, Tls, small_clinic
+from integration.sync.standing import standing, token_of_a_check
 from ocean_api.addresses import AddressRules
 from ocean_api.reasons import EXPLANATIONS, Reason
+from ocean_api.report import CheckReport
 from ocean_api.v1alpha1.spec import EmrSpec, EmrType
 from ocean_emr import registry
 from ocean_emr.adapters.oscar import OscarAdapter
@@ -280,8 +282,10 @@ async def test_one_clear_problem_and_nothing_removed(
     case.change(clinic)
 
     await _check_says_so(clinic, case)
+    check = clinic.check_report()
     clinic.query("delete from ocean.site_state where process = 'check' and site = %s")
     await _full_run_says_so(clinic, case)
+    _status_says_so(clinic, case, check)
 
     oscar.faults.clear()
     clinic.ocean.faults.clear()
@@ -303,7 +307,7 @@ async def test_one_clear_problem_and_nothing_removed(
 async def _check_says_so(clinic: Clinic, case: Case) -> None:
     changes = [request.method for request in clinic.at_ocean.requests].count("PUT")
 
-    assert await clinic.check() == 0
+    assert await clinic.check(token_of_a_check(clinic)) == 0
 
     report = clinic.check_report()
     trouble = report.key or report.access
@@ -330,6 +334,16 @@ async def _full_run_says_so(clinic: Clinic, case: Case) -> None:
     assert status == (1 if case.again and not case.ends else 0)
     assert report.running is None
     assert clinic.audit()[-1] == ("sync.full", case.reason)
+
+
+def _status_says_so(clinic: Clinic, case: Case, check: CheckReport) -> None:
+    """Whichever conditions tell of it, there is one reason."""
+    found = standing(clinic, check, clinic.report())
+
+    assert found.summary == case.reason
+    assert {condition.reason for condition in found.wrong} == {case.reason}
+    said = " ".join(condition.message for condition in found.wrong)
+    assert [words for words in case.says if words not in said] == []
 
 
 def secrets_of(clinic: Clinic) -> list[str]:
