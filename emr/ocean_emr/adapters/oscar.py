@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import anyio
 from pydantic import ValidationError
 
+from ocean_api.addresses import PUBLIC_ONLY, AddressRules
 from ocean_emr.adapters.oscar_faults import oscar_faults
 from ocean_emr.adapters.oscar_rows import (
     SYSTEM_PROVIDERS,
@@ -88,6 +89,7 @@ class OscarAdapter:
         *,
         ca_bundle: str | None = None,
         limits: Limits | None = None,
+        addresses: AddressRules = PUBLIC_ONLY,
     ) -> None:
         """Ask nobody yet.
 
@@ -96,13 +98,16 @@ class OscarAdapter:
             credentials: `consumerKey`, `consumerSecret`, `token`, `tokenSecret`.
             ca_bundle: Authorities to trust instead of the public ones, PEM.
             limits: Other bounds than the usual ones.
+            addresses: Where connections may lead.
 
         Raises:
             EmrAuthRefusedError: A credential is missing.
         """
         consumer_key, consumer_secret, token, token_secret = require(credentials, CREDENTIAL_KEYS)
         auth = OAuth1(consumer_key, consumer_secret, token, token_secret)
-        self._transport = Transport(url, auth=auth, ca_bundle=ca_bundle, faults=oscar_faults, limits=limits)
+        self._transport = Transport(
+            url, auth=auth, ca_bundle=ca_bundle, faults=oscar_faults, limits=limits, addresses=addresses
+        )
         self._has_context_path = bool(urlsplit(url).path.strip("/"))
         self._one_call_reads = True
         """Whether `fetchDays` works here; some builds fail on every day that holds an appointment."""
