@@ -144,7 +144,8 @@ EXPLANATIONS: Final[dict[Reason, Explanation]] = {
         "Correct the field and apply again.",
     ),
     Reason.ADDRESS_FORBIDDEN: Explanation(
-        "A URL in the spec points at a loopback, link-local or cluster address.",
+        "A URL in the spec points at a loopback, link-local, private or cluster address, or its host's name leads to "
+        "one. Nothing is sent there.",
         "Use the system's public address, or have a platform engineer allow the range in the chart's "
         "`network.allowedAddressRanges`.",
     ),
@@ -195,8 +196,9 @@ EXPLANATIONS: Final[dict[Reason, Explanation]] = {
         "Choose a key that keeps them, at Ocean first, and hand it over again.",
     ),
     Reason.KEY_ALREADY_STORED: Explanation(
-        "A key was handed over, but Vault already holds one for this clinic, and the operator may not replace a key.",
-        "Delete the Secret if the stored key is right; otherwise change the key in Vault as yourself.",
+        "A Secret hands over a key, though one was accepted before. It was not taken, since the operator may not "
+        "replace a key, and still holds one in the clear. The clinic goes on with the key in Vault.",
+        "Delete the Secret. If its key is the right one, change the key in Vault as yourself.",
     ),
     Reason.KEY_MISSING: Explanation(
         "Vault holds no key for this clinic.", "Hand one over: docs/how-to/hand-over-a-key.md."

@@ -114,6 +114,8 @@ class SyncReport(ApiModel):
     """Keyed digest of the credentials that were refused, and of where; while they stay so, nobody is called."""
     refusal: Problem | None = None
     """How they were refused."""
+    refusal_id: str = ""
+    """Names this very refusal, whatever clocks say; empty in rows of versions that gave none."""
     held: int = 0
     """How many removals the last full run held back; the next full run that agrees makes them."""
     held_by: str = ""
@@ -145,6 +147,9 @@ class CheckReport(ApiModel):
     """Why Ocean's or the EMR's credentials are not accepted."""
     refused: str = ""
     """Keyed digest of the credentials that were refused, and of where; while they stay so, nobody is called."""
+    knew: str | None = None
+    """Name of the synchronisation's refusal of these credentials that was known when it was decided whether to try
+    them; empty: of none. None in rows of versions that did not say."""
     providers: tuple[ProviderName, ...] = ()
     """Those the EMR shows, in the EMR's order, at most 500."""
     interface: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ocean_api.addresses import AddressRules
 from ocean_api.base import ApiModel
 from ocean_api.v1alpha1.spec import OceanSiteSpec
 
@@ -41,3 +42,10 @@ class SiteSettings(ApiModel):
     """Where PostgreSQL is."""
     allowed_address_ranges: tuple[str, ...] = ()
     """CIDR ranges that EMR and Ocean addresses may lie in although they are private to the cluster."""
+    allowed_host_suffixes: tuple[str, ...] = ()
+    """Suffixes of host names that may lead to private addresses."""
+
+    @property
+    def addresses(self) -> AddressRules:
+        """Where the pods' connections to EMR and Ocean may lead."""
+        return AddressRules.parse(self.allowed_address_ranges, self.allowed_host_suffixes)

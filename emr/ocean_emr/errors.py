@@ -4,6 +4,7 @@ EmrError
 ├── EmrUnavailableError        nothing was answered: end this run, the next one tries again
 │   ├── EmrRateLimitedError      likewise, not before the time the EMR named
 │   ├── EmrTlsError              likewise; heals when the certificate or the trusted authority changes
+│   ├── EmrAddressError          likewise; heals when the name leads elsewhere or its address is allowed
 │   ├── EmrBlockedError          likewise; heals when the firewall or portal in front lets us through
 │   └── EmrClockSkewError        likewise; nothing signed was sent, so no credential was spent
 ├── EmrAccessError             end this run; a person must act
@@ -102,6 +103,12 @@ class EmrTlsError(EmrUnavailableError):
     """The server's certificate is not to be trusted, or no common TLS version exists."""
 
     reason = Reason.EMR_TLS_FAILED
+
+
+class EmrAddressError(EmrUnavailableError):
+    """The EMR's host leads to an address that may not be called from here. Nothing was sent."""
+
+    reason = Reason.ADDRESS_FORBIDDEN
 
 
 class EmrBlockedError(EmrUnavailableError):

@@ -21,7 +21,7 @@ from ocean_api.v1alpha1.spec import EmrType, OceanSiteSpec
 from ocean_emr.envelope import DataKey
 from ocean_emr.ocean.client import OceanAccess
 from ocean_emr.ocean.login import ClientCredentials, SiteCredential
-from ocean_emr.problems import CredentialsError
+from ocean_emr.problems import CredentialsError, problem
 from ocean_emr.store import data_keys
 from ocean_emr.vault.access import SiteAccess
 from ocean_emr.vault.client import StoredKey
@@ -108,20 +108,26 @@ def _text(content: bytes) -> str:
         return ""
 
 
-def ocean_access(spec: OceanSiteSpec, credentials: Credentials) -> OceanAccess:
+def ocean_access(settings: SiteSettings, credentials: Credentials) -> OceanAccess:
     """How to reach the clinic's Ocean. Key and credential of the site come before a client's."""
-    given = credentials.ocean
+    spec, given = settings.spec, credentials.ocean
     login: SiteCredential | ClientCredentials
     if given.get("siteKey") and given.get("siteCredential"):
         login = SiteCredential(given["siteKey"], given["siteCredential"])
     else:
         login = ClientCredentials(given["clientId"], given["clientSecret"])
-    return OceanAccess(spec.ocean.url, spec.site_number, login, spec.ocean.ca_bundle)
+    return OceanAccess(spec.ocean.url, spec.site_number, login, spec.ocean.ca_bundle, settings.addresses)
 
 
 def key_name(stored: StoredKey) -> str:
     """A name for exactly this key. The fingerprint alone is not: it stays when somebody puts another key over it."""
     return f"{stored.fingerprint}/{stored.version}"
+
+
+def weakness(stored: StoredKey) -> Problem | None:
+    """Why nothing may be encrypted under the key, if it breaks Ocean's rules: somebody put it into Vault by hand."""
+    weak = stored.key.problems()
+    return problem(Reason.KEY_WEAK, f"The stored key {'; it '.join(weak)}.", utc_now()) if weak else None
 
 
 async def open_data_key(access: SiteAccess, stored: StoredKey) -> DataKey:

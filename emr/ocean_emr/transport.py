@@ -21,8 +21,11 @@ import httpx
 import orjson
 import stamina
 
+from ocean_api.addresses import PUBLIC_ONLY, AddressRules
 from ocean_emr.answers import Answer, Asked, Read, Send, http_moment, json_value, problem, unreadable_outcome
+from ocean_emr.connections import AddressForbiddenError, GuardedTransport
 from ocean_emr.errors import (
+    EmrAddressError,
     EmrAnswerError,
     EmrAuthRefusedError,
     EmrClockSkewError,
@@ -107,7 +110,7 @@ class Transport:
     call raises the refusal without asking the EMR, so no account gets locked.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, all of them settings of one EMR
         self,
         base_url: str,
         *,
@@ -115,6 +118,7 @@ class Transport:
         ca_bundle: str | None = None,
         faults: Faults = no_faults,
         limits: Limits | None = None,
+        addresses: AddressRules = PUBLIC_ONLY,
     ) -> None:
         """Open nothing yet.
 
@@ -124,6 +128,7 @@ class Transport:
             ca_bundle: Authorities to trust instead of the public ones, PEM.
             faults: This EMR's own way to say no, looked at before the general rules, for every status.
             limits: Other bounds than the usual ones.
+            addresses: Where connections may lead.
         """
         self._base = httpx.URL(base_url)
         self._auth = auth
@@ -135,9 +140,8 @@ class Transport:
         """The EMR's clock less ours, as its last answer told; None until one did."""
         self._clock_compared = not auth.signs_time
         self._client = httpx.AsyncClient(
-            verify=_tls(ca_bundle),
+            transport=GuardedTransport(addresses, tls=_tls(ca_bundle), connections=self._limits.connections),
             timeout=httpx.Timeout(self._limits.silence_seconds, connect=self._limits.connect_seconds),
-            limits=httpx.Limits(max_connections=self._limits.connections),
             follow_redirects=False,
             headers={"User-Agent": "ocean-operator"},
         )
@@ -319,6 +323,8 @@ class Transport:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
             raise EmrUnavailableError("the EMR did not answer in time", op=op, momentary=True) from None
+        except AddressForbiddenError as error:
+            raise EmrAddressError(f"the EMR was not called, since {error}", op=op) from None
         except httpx.HTTPError as error:
             raise _no_answer(error, op) from None
         self._note_clock(response.headers)

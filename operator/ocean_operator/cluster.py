@@ -43,6 +43,7 @@ _APPLY: Final = "application/apply-patch+yaml"
 _JSON: Final = "application/json"
 _MERGE: Final = "application/merge-patch+json"
 _JSON_PATCH: Final = "application/json-patch+json"
+_METADATA_OF_ONE: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
 _PAGE: Final = 500
@@ -159,6 +160,15 @@ class Cluster:
         """The object, or None."""
         try:
             return await self._call("GET", _path(kind, namespace, name))
+        except ClusterError as error:
+            if error.is_missing:
+                return None
+            raise
+
+    async def metadata(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        """The object without its content, or None: of a Secret, nothing secret crosses the wire."""
+        try:
+            return await self._call("GET", _path(kind, namespace, name), accept=_METADATA_OF_ONE)
         except ClusterError as error:
             if error.is_missing:
                 return None

@@ -103,6 +103,8 @@ class Runtime:
     """Set when `observed` shows everything that exists; a pass before would write what is there already."""
     keys: dict[SiteKey, KeyFinding] = field(default_factory=dict)
     waiting: dict[SiteKey, Waiting] = field(default_factory=dict)
+    departed: dict[SiteKey, Site] = field(default_factory=dict)
+    """Clinics that vanished before they were released."""
     reports: dict[SiteKey, Reports] = field(default_factory=dict)
     reports_loaded: bool = False
     """Whether the database has been read once; until then nothing that is known may be forgotten."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import psycopg
 import yaml
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from cluster.audit_log import AuditLog
@@ -23,7 +24,7 @@ from cluster.operators import NAMESPACE, OperatorProcess, until
 from integration.installation import Bao, Installation
 from integration.logins import where
 from ocean_api import crdgen, names
-from ocean_api.report import CheckReport, Process, ProviderName, Run, SyncReport, Trigger
+from ocean_api.report import CheckReport, Process, ProviderName, Run, SyncReport, Trigger, WorkerReport
 
 OPERATOR: Final = f"system:serviceaccount:{NAMESPACE}:ocean-operator"
 """Who the operator is to the API server."""
@@ -173,12 +174,13 @@ class Landscape:
         until(lambda: self.api.get(names.KIND, *_place(clinic)) is None, f"{clinic.id} is gone", seconds)
 
     def await_complete(self, clinic: Clinic, children: int = 5) -> None:
-        """Wait until it has its children and a status of its present generation."""
+        """Wait until it has its children, whether or not a worker is among them, and a status of its generation."""
 
         def complete() -> bool:
             site = self.site(clinic)
             seen = (site.get("status") or {}).get("observedGeneration")
-            return seen == site["metadata"]["generation"] and len(self.children(clinic)) == children
+            there = [name for kind, name in self.children(clinic) if kind != "Deployment"]
+            return seen == site["metadata"]["generation"] and len(there) == children
 
         until(complete, f"{clinic.id} has its {children} children")
 
@@ -208,7 +210,7 @@ class Landscape:
 
     # What its pods do
 
-    def report(self, clinic: Clinic, process: Process, document: CheckReport | SyncReport) -> None:
+    def report(self, clinic: Clinic, process: Process, document: CheckReport | SyncReport | WorkerReport) -> None:
         """Write a row of `site_state` the way the clinic's pod does: under a login of its own from Vault."""
         document_json = document.model_dump(mode="json", by_alias=True)
         with self.as_pod(clinic) as pod:
@@ -256,7 +258,35 @@ class Landscape:
         self.check(clinic)
         until(lambda: bool(self.jobs(clinic, "full")), f"{clinic.id} has its first full synchronisation")
         self.sync(clinic, self.jobs(clinic, "full")[0])
+        self.run_worker(clinic)
         self.await_summary(clinic, "SiteReady")
+
+    def worker(self, clinic: Clinic) -> Manifest | None:
+        """Its worker's Deployment, if it has one that is to stay."""
+        found = self.api.get("Deployment", clinic.namespace, names.child(clinic.name, "worker"))
+        return None if found is None or "deletionTimestamp" in found["metadata"] else found
+
+    def run_worker(self, clinic: Clinic, **container: Any) -> None:
+        """Have its worker's pod run, as the kubelet would report it; `container` says how it fares instead."""
+        label = f"{names.SITE_LABEL}={clinic.name},{names.COMPONENT_LABEL}=worker"
+
+        def pods() -> list[Manifest]:
+            return self.api.list("Pod", clinic.namespace, selector=label)
+
+        until(lambda: bool(pods()), f"{clinic.id} has a worker")
+        state = {
+            "name": "worker",
+            "image": "x",
+            "imageID": "x",
+            "restartCount": 0,
+            "ready": True,
+            "state": {"running": {}},
+        }
+        said = {**state, **container}
+        ready = {"type": "Ready", "status": str(said["ready"])}
+        for pod in pods():
+            status = {"phase": "Running", "conditions": [ready], "containerStatuses": [said]}
+            self.api.edit_status("Pod", clinic.namespace, pod["metadata"]["name"], status)
 
     @contextmanager
     def as_pod(self, clinic: Clinic) -> Iterator[psycopg.Connection]:
@@ -299,6 +329,53 @@ class Landscape:
         one = self.installation.bao if server == "openbao" else self.installation.server
         one.kill()
         one.start()
+
+    def message(self, clinic: Clinic, state: str, **columns: Any) -> int:
+        """A message in the queue, as the gateway and the worker leave it. Returns its id."""
+        said: dict[str, Any] = {
+            "site": clinic.id,
+            "event": 1,
+            "step": 1,
+            "lane": bytes(32),
+            "kind": "note",
+            "source_id": f"n{next(_numbers)}",
+            "version": 1,
+            "state": state,
+            "reason": "PatientNotFound" if state == "held" else None,
+            **columns,
+        }
+        with psycopg.connect(self.installation.server.admin) as admin:
+            into = sql.SQL("insert into ocean.message ({}) values ({}) returning id").format(
+                sql.SQL(", ").join(map(sql.Identifier, said)), sql.SQL(", ").join(sql.Placeholder() * len(said))
+            )
+            row = admin.execute(into, list(said.values())).fetchone()
+        assert row is not None
+        number: int = row[0]
+        return number
+
+    def message_state(self, number: int) -> str:
+        """Where a message stands."""
+        with psycopg.connect(self.installation.server.admin) as admin:
+            row = admin.execute("select state from ocean.message where id = %s", [number]).fetchone()
+        assert row is not None
+        state: str = row[0]
+        return state
+
+    def hold(self, number: int) -> None:
+        """Have a message held (again)."""
+        with psycopg.connect(self.installation.server.admin) as admin:
+            admin.execute("update ocean.message set state = 'held', reason = 'EmrConflict' where id = %s", [number])
+
+    def dismiss(self, number: int) -> None:
+        """Have a held message dismissed."""
+        with psycopg.connect(self.installation.server.admin) as admin:
+            admin.execute("update ocean.message set state = 'dismissed' where id = %s", [number])
+
+    def message_records(self, clinic: Clinic) -> list[tuple[str, int]]:
+        """Action and number of messages of everything in its audit that counts some, oldest first."""
+        query = "select action, (what ->> 'messages')::int from ocean.audit where site = %s and what ? 'messages' order by seq"
+        with psycopg.connect(self.installation.server.admin) as admin:
+            return [(action, number) for action, number in admin.execute(query, [clinic.id]).fetchall()]
 
     def records(self, clinic: Clinic) -> list[tuple[str, str]]:
         """Action and text of everything in its audit by the operator, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -30,10 +31,12 @@ class KubernetesApi:
 
     def __init__(self, plane: ControlPlane) -> None:
         self._client = as_admin(plane._layout)
+        self._etcd = httpx.Client(base_url=plane._layout.etcd_client)
 
     def close(self) -> None:
         """End all connections."""
         self._client.close()
+        self._etcd.close()
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         """The object, or None."""
@@ -63,11 +66,23 @@ class KubernetesApi:
         content = orjson.dumps(patch)
         return _read(self._client.patch(path(kind, namespace, name), content=content, headers=_MERGE))
 
+    def edit_status(self, kind: str, namespace: str, name: str, status: Manifest) -> Manifest:
+        """As the component does that looks after the object, such as a pod's kubelet."""
+        content = orjson.dumps({"status": status})
+        return _read(self._client.patch(f"{path(kind, namespace, name)}/status", content=content, headers=_MERGE))
+
     def delete(self, kind: str, namespace: str, name: str) -> None:
         """Ask for its deletion; nothing happens where there is no such object."""
         answer = self._client.delete(path(kind, namespace, name))
         if answer.status_code != httpx.codes.NOT_FOUND:
             _read(answer)
+
+    def lose(self, kind: str, namespace: str, name: str) -> None:
+        """Take it out of etcd, finalizers or not: watches tell of a deletion without a deletionTimestamp before it."""
+        group, plural = _PATHS[kind]
+        key = f"/registry/{group.split('/')[1]}/{plural}/{namespace}/{name}"
+        answer = self._etcd.post("/v3/kv/deleterange", json={"key": base64.b64encode(key.encode()).decode()})
+        assert _read(answer).get("deleted") == "1", f"{key} was not in etcd"
 
     def delete_all(self, kind: str, namespace: str) -> None:
         """Ask for the deletion of every object of `kind` in `namespace`."""

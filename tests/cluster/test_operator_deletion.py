@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from cluster.clinics import KEY, Clinic, Landscape, key_secret
+from cluster.operators import until
 from ocean_api import names
 from ocean_api.v1alpha1.spec import DeletionPolicy
 
@@ -175,6 +176,25 @@ def test_a_finalizer_that_others_name_as_well_is_dropped(running: Landscape, sto
     running.await_gone(stored)
 
     assert not has_access(running, stored)
+
+
+@pytest.mark.parametrize("policy", DeletionPolicy)
+def test_a_clinic_that_vanished_with_its_finalizer_on_is_let_go_all_the_same(
+    running: Landscape, clinic: Clinic, policy: DeletionPolicy
+) -> None:
+    """A DELETE that began before the finalizer was set does not look for it again (k8s.io/apiserver, Store.Delete)."""
+    running.apply(clinic, deletionPolicy=policy)
+    running.await_summary(clinic, "KeyPending")
+    running.api.lose(names.KIND, clinic.namespace, clinic.name)
+    until(lambda: not has_access(running, clinic), "its access is taken away")
+    until(lambda: running.records(clinic)[-1][0] == "site.delete", "it is recorded")
+    kept = running.stored(clinic)
+    running.apply(clinic)
+    running.await_summary(clinic, "KeyPending")
+
+    assert ("retainedAt" in kept.get("custom_metadata", {})) == (policy is DeletionPolicy.RETAIN)
+    assert bool(kept) == (policy is DeletionPolicy.RETAIN)
+    assert [action for action, _ in running.records(clinic)].count("site.delete") == 1
 
 
 def test_nothing_stays_of_clinics_deleted_while_their_keys_come_in(running: Landscape, namespace: str) -> None:

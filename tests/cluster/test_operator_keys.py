@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
-from cluster.clinics import KEY, Clinic, Landscape, key_secret
+from cluster.clinics import INTAKE, KEY, Clinic, Landscape, key_secret
 from cluster.kubernetes_api import Manifest
 from cluster.operators import until
 from ocean_api import names
 from ocean_api.reasons import Reason
 from ocean_api.report import Problem
+from ocean_operator.cluster import Cluster
+from ocean_operator.core.intake import identity
 
 BY_SECRET = {"key": {"source": "Secret", "secretName": "hand-over"}}
 OTHER_KEY = "Other-Key-000002"
@@ -139,31 +142,95 @@ def test_a_wrong_key_makes_room_for_another_one(running: Landscape, handed: Clin
     assert second.token != first.token
 
 
-def test_an_accepted_key_is_never_replaced(running: Landscape, handed: Clinic) -> None:
+def is_told(landscape: Landscape, clinic: Clinic) -> bool:
+    """Whether its status says that a Secret was not taken."""
+    said = landscape.condition(clinic, "KeyStored")
+    return said["reason"] == "KeyAlreadyStored" and "Secret hand-over was not taken" in said["message"]
+
+
+def test_an_accepted_key_is_never_replaced_and_the_second_secret_is_told(running: Landscape, handed: Clinic) -> None:
+    """It holds a key in the clear, and somebody believes that it was handed over."""
     running.serve(handed)
     until(lambda: secret_in(running, handed) is None, "the Secret is deleted")
     running.api.create(key_secret(handed, OTHER_KEY))
     running.apply(handed, **BY_SECRET, displayName="Edited")
-    running.await_complete(handed)
+    until(lambda: is_told(running, handed), "it is told")
     running.restart()
     running.apply(handed, **BY_SECRET, displayName="Edited again")
     running.await_complete(handed)
-    running.await_summary(handed, "SiteReady")
+    events = [e for e in running.events(handed) if e["reason"] == "KeyAlreadyStored"]
 
+    assert is_told(running, handed)
+    assert running.summary(handed) == "SiteReady"
+    assert [e["type"] for e in events] == ["Warning"]
     assert running.key(handed) == KEY
     assert secret_in(running, handed) is not None
+    running.api.delete("Secret", handed.namespace, "hand-over")
+    until(lambda: running.condition(handed, "KeyStored")["reason"] == "KeyAccepted", "it is no longer told")
+
+
+async def test_a_secret_is_looked_for_without_its_key(
+    landscape: Landscape, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(landscape.plane.kubeconfig))
+    cluster = await Cluster.connect()
+    before = await cluster.metadata("Secret", clinic.namespace, "hand-over")
+    made = landscape.api.create(key_secret(clinic))
+    seen = await cluster.metadata("Secret", clinic.namespace, "hand-over")
+    await cluster.close()
+
+    assert before is None
+    assert seen is not None
+    assert (seen["metadata"]["uid"], identity(seen)) == (made["metadata"]["uid"], identity(made))
+    assert made["data"]["sek"] not in json.dumps(seen)
+
+
+def test_no_late_secret_is_looked_for_where_the_namespace_takes_its_consent_back(
+    running: Landscape, handed: Clinic
+) -> None:
+    """Nothing is wrong with that, once the key is accepted: no pass fails, and nobody is told anything."""
+    running.serve(handed)
+    until(lambda: "intake" not in running.stored(handed)["custom_metadata"], "the hand-over is settled")
+    running.plane.kubectl("delete", "rolebinding", INTAKE, f"--namespace={handed.namespace}")
+    running.api.create(key_secret(handed, OTHER_KEY))
+    looks, failures = (
+        partial(running.leader.metric, name, 'queue="stores"')
+        for name in ("ocean_workqueue_work_seconds_count", "ocean_workqueue_retries_total")
+    )
+    before = looks(), failures()
+    running.apply(handed, **BY_SECRET, displayName="Edited")
+    until(lambda: looks() > before[0], "it has looked")
+    running.await_complete(handed)
+
+    assert running.condition(handed, "KeyStored")["reason"] == "KeyAccepted"
+    assert failures() == before[1]
 
 
 def test_a_secret_changed_on_the_way_is_not_deleted_unseen(running: Landscape, handed: Clinic) -> None:
-    """Whoever changed it believes that the new key was handed over."""
+    """Whoever changed it believes that the new key was handed over. It is taken only before the first is accepted."""
     other = base64.b64encode(OTHER_KEY.encode()).decode()
     changed = running.api.edit("Secret", handed.namespace, "hand-over", {"data": {"sek": other}})
     running.check(handed)
-    until(lambda: running.stored(handed)["custom_metadata"].get("accepted") == "true", "a key is accepted")
-    running.apply(handed, **BY_SECRET, displayName="Edited")
-    running.await_complete(handed)
+    until(lambda: running.key(handed) == OTHER_KEY or is_told(running, handed), "it is taken, or told")
 
-    assert running.key(handed) == OTHER_KEY or secret_in(running, handed) == changed
+    assert secret_in(running, handed) == changed
+
+
+@pytest.mark.parametrize("off", [{"suspend": True}, {"enabled": False}], ids=["suspended", "not enabled"])
+def test_a_clinic_that_is_off_says_that_its_secret_waits(
+    running: Landscape, clinic: Clinic, off: dict[str, bool]
+) -> None:
+    running.api.create(key_secret(clinic))
+    running.apply(clinic, **BY_SECRET, **off)
+    until(lambda: running.status(clinic).get("key", {}).get("handOver") == "Taken", "the key is in Vault")
+    said = running.condition(clinic, "KeyStored")
+    assert "Secret hand-over holds the key in the clear" in said["message"]
+    assert running.key(clinic) == KEY
+    assert running.jobs(clinic, "check") == []
+    running.apply(clinic, **BY_SECRET)
+    running.check(clinic)
+    until(lambda: secret_in(running, clinic) is None, "the Secret is deleted once the clinic goes on")
+    until(lambda: running.status(clinic)["key"]["handOver"] == "", "and it is no longer told")
 
 
 def test_a_waiting_clinic_does_not_fill_vaults_audit_log(running: Landscape, clinic: Clinic) -> None:

@@ -90,6 +90,41 @@ def test_a_restart_with_nothing_changed_writes_nothing(running: Landscape, every
     assert {running.summary(clinic) for clinic in every_state.values()} == set(every_state)
 
 
+def test_what_only_vault_and_the_secret_tell_is_not_forgotten(running: Landscape, namespace: str) -> None:
+    """The status is the memory of it until both were looked at again: nothing is written, and no event told twice."""
+    late, off, weak = (Clinic(namespace, name) for name in ("late", "off", "weak"))
+
+    def handed(clinic: Clinic, **spec: Any) -> None:
+        running.api.create(key_secret(clinic, name=clinic.name))
+        running.apply(clinic, key={"source": "Secret", "secretName": clinic.name}, **spec)
+        until(lambda: running.status(clinic).get("key", {}).get("handOver") == "Taken", f"{clinic.id} has its key")
+
+    def gone(clinic: Clinic) -> bool:
+        return running.api.get("Secret", namespace, clinic.name) is None
+
+    handed(off, suspend=True)
+    handed(late)
+    running.serve(late)
+    until(lambda: gone(late), "its Secret is deleted")
+    running.api.create(key_secret(late, name=late.name))
+    running.apply(late, key={"source": "Secret", "secretName": late.name}, displayName="Edited")
+    until(lambda: running.status(late)["key"]["handOver"] == "NotTaken", "the second Secret is told")
+    handed(weak)
+    running.check(weak, key_compared=False)
+    until(lambda: gone(weak), "its Secret is deleted")
+    running.api.create(key_secret(weak, "short", name=weak.name))
+    running.await_summary(weak, "KeyWeak")
+    await_quiet(running.leader)
+    running.rest()
+    mark = running.audit.mark()
+    await_quiet(running.lead())
+
+    assert running.audit.writes(mark) == []
+    assert running.status(late)["key"]["handOver"] == "NotTaken"
+    assert running.status(off)["key"]["handOver"] == "Taken"
+    assert running.summary(weak) == "KeyWeak"
+
+
 def test_what_was_changed_meanwhile_is_put_right(running: Landscape, clinic: Clinic) -> None:
     """Exactly that: the rest is not written."""
     running.apply(clinic)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+
 import pytest
 
-from ocean_dev import existing
+from ocean_dev import demo, existing
 from ocean_dev.cluster import PodCluster
 from ocean_dev.node import NodeCluster
 
@@ -20,3 +23,12 @@ def node_cluster() -> PodCluster:
         cluster.check()
         return cluster
     return NodeCluster.up(durable=False)
+
+
+@pytest.fixture(scope="session")
+def shown(node_cluster: PodCluster) -> str:
+    """What the demo prints. Afterwards its clinics are there for the tests."""
+    del node_cluster
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        demo.run()
+    return printed.getvalue()

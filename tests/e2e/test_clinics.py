@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import secrets
 import time
@@ -17,15 +15,6 @@ from ocean_dev.cluster import PodCluster
 from ocean_dev.errors import CommandError
 
 _PATIENCE_SECONDS = 240
-
-
-@pytest.fixture(scope="module")
-def shown(node_cluster: PodCluster) -> str:
-    """What the demo prints. Afterwards its clinics are there for the tests."""
-    del node_cluster
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        demo.run()
-    return printed.getvalue()
 
 
 def test_the_demo_ends_with_clinics_in_sync_and_one_refused(shown: str) -> None:

@@ -42,8 +42,10 @@ class Emr:
         self.http = httpx.Client(base_url=url, timeout=60, trust_env=False)
         self._held: dict[str, Resource] = {}
 
-    def fill(self, resources: Sequence[Resource]) -> None:
-        """Hold these and nothing else."""
+    def fill(self, resources: Sequence[Resource], *, touched: bool) -> None:
+        """Hold these and nothing else. `touched` says that others than us have written since."""
+        if touched:
+            self._look_again()
         wanted = {f"{each['resourceType']}/{each['id']}": each for each in resources}
         changes = [_change("DELETE", path) for path in self._held.keys() - wanted.keys()]
         changes += [
@@ -55,6 +57,21 @@ class Emr:
             bundle = {"resourceType": "Bundle", "type": "transaction", "entry": changes[begin : begin + _AT_A_TIME]}
             assert self.http.post("", content=orjson.dumps(bundle), headers=_FHIR).is_success
         self._held = wanted
+
+    def all(self, kind: str) -> list[Resource]:
+        """Everything of one kind that the server holds."""
+        found, address = [], f"{self.url}/{kind}?_count=100"
+        while address:
+            page = self.http.get(address).raise_for_status().json()
+            found += [entry["resource"] for entry in page.get("entry", ())]
+            address = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+        return found
+
+    def _look_again(self) -> None:
+        """Forget what may have been changed, and know what was added."""
+        for kind in ("Patient", "Appointment", "DocumentReference"):
+            self._held = {path: each for path, each in self._held.items() if not path.startswith(f"{kind}/")}
+            self._held |= {f"{kind}/{each['id']}": each for each in self.all(kind)}
 
     def delete(self, path: str) -> None:
         """Delete one resource, as somebody at the clinic would."""
@@ -78,6 +95,7 @@ class RealRig(FhirRig):
     def __init__(self, emr: Emr) -> None:
         super().__init__()
         self.emr = emr
+        self._written = 0
 
     def upstream(self) -> str:
         """See `FhirRig`."""
@@ -85,7 +103,16 @@ class RealRig(FhirRig):
 
     def fill(self, resources: Sequence[Resource]) -> None:
         """See `FhirRig`."""
-        self.emr.fill(resources)
+        self.emr.fill(resources, touched=self.writes() > self._written)
+        self._written = self.writes()
+
+    def held(self, kind: str) -> Sequence[Resource]:
+        """See `FhirRig`."""
+        return self.emr.all(kind)
+
+    def put(self, resource: Resource) -> None:
+        """See `FhirRig`."""
+        self.emr.put(resource)
 
 
 @pytest.fixture(scope="module")

@@ -69,6 +69,14 @@ class QueueStatus(ApiModel):
     """When the oldest of those came; absent while none is held."""
 
 
+class HandOver(StrEnum):
+    """Whether the Secret that hands over the key lies in the cluster, with a key in the clear."""
+
+    NONE = ""
+    TAKEN = "Taken"
+    NOT_TAKEN = "NotTaken"
+
+
 class KeyStatus(ApiModel):
     """The key in Vault; never the key itself."""
 
@@ -80,6 +88,9 @@ class KeyStatus(ApiModel):
     """When this version was stored."""
     source: str = ""
     """How it came: `Generate` or `Secret`."""
+    hand_over: HandOver = HandOver.NONE
+    """Set while the Secret that the spec names lies in the cluster, with a key in the clear. `Taken`: its key is in
+    Vault, and it is deleted once a check has read the key back. `NotTaken`: a key was accepted before; delete it."""
 
 
 class ChildStatus(ApiModel):

@@ -10,10 +10,12 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from ocean_api.addresses import PUBLIC_ONLY, AddressRules
 from ocean_emr.adapters.fhir_client import FhirClient, bundle, outcome_faults
 from ocean_emr.adapters.fhir_patient import PatientResource
 from ocean_emr.adapters.fhir_resources import (
@@ -92,6 +94,7 @@ class FhirR4Adapter:
         scopes: str,
         ca_bundle: str | None = None,
         limits: Limits | None = None,
+        addresses: AddressRules = PUBLIC_ONLY,
     ) -> None:
         """Ask nobody yet.
 
@@ -102,6 +105,7 @@ class FhirR4Adapter:
             scopes: To ask for, separated by spaces.
             ca_bundle: Authorities to trust for both addresses instead of the public ones, PEM.
             limits: Other bounds than the usual ones.
+            addresses: Where connections may lead.
 
         Raises:
             EmrAuthRefusedError: The credentials lack a key.
@@ -109,9 +113,10 @@ class FhirR4Adapter:
         client_id, client_secret = require(credentials, ("clientId", "clientSecret"))
         # A token is fetched inside a read, which is repeated as a whole: repeating here as well would multiply.
         once = replace(limits or Limits(), attempts=1)
-        self._endpoint = Transport(token_url, auth=NoAuth(), ca_bundle=ca_bundle, faults=token_faults, limits=once)
+        way = partial(Transport, ca_bundle=ca_bundle, addresses=addresses)
+        self._endpoint = way(token_url, auth=NoAuth(), faults=token_faults, limits=once)
         auth = ClientCredentials(client_id, client_secret, scopes, endpoint=self._endpoint)
-        self._emr = Transport(url, auth=auth, ca_bundle=ca_bundle, faults=outcome_faults, limits=limits)
+        self._emr = way(url, auth=auth, faults=outcome_faults, limits=limits)
         self._client = FhirClient(url, self._emr)
         self._writer: FhirWriter | None = None
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from ocean_api.addresses import PUBLIC_ONLY, AddressRules
 from ocean_emr.adapters.oscar_calls import (
     PROBE_LAG_SECONDS,
     SERVICES,
@@ -98,6 +99,7 @@ class OscarAdapter:
         *,
         ca_bundle: str | None = None,
         limits: Limits | None = None,
+        addresses: AddressRules = PUBLIC_ONLY,
     ) -> None:
         """Ask nobody yet.
 
@@ -106,13 +108,16 @@ class OscarAdapter:
             credentials: `consumerKey`, `consumerSecret`, `token`, `tokenSecret`.
             ca_bundle: Authorities to trust instead of the public ones, PEM.
             limits: Other bounds than the usual ones.
+            addresses: Where connections may lead.
 
         Raises:
             EmrAuthRefusedError: A credential is missing.
         """
         consumer_key, consumer_secret, token, token_secret = require(credentials, CREDENTIAL_KEYS)
         auth = OAuth1(consumer_key, consumer_secret, token, token_secret)
-        transport = Transport(url, auth=auth, ca_bundle=ca_bundle, faults=oscar_faults, limits=limits)
+        transport = Transport(
+            url, auth=auth, ca_bundle=ca_bundle, faults=oscar_faults, limits=limits, addresses=addresses
+        )
         self._transport = transport
         self._has_context_path = bool(urlsplit(url).path.strip("/"))
         self._schedule = Schedule(transport)

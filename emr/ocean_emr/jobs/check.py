@@ -34,12 +34,14 @@ from ocean_emr.pod import (
     say_farewell,
     stop_when_told,
     utc_now,
+    weakness,
 )
 from ocean_emr.problems import problem, problem_of
 from ocean_emr.records import Provider
 from ocean_emr.registry import open_adapter
 from ocean_emr.store import audit, states
 from ocean_emr.store.errors import StoreError
+from ocean_emr.sync import progress
 from ocean_emr.vault.access import SiteAccess, site_access
 from ocean_emr.vault.client import StoredKey
 from ocean_emr.vault.errors import KeyMissingError, VaultError
@@ -66,6 +68,7 @@ class Findings:
     key_compared: bool = False
     access: Problem | None = None
     refused: str = ""
+    knew: str = ""
     providers: tuple[ProviderName, ...] = ()
     interface: str = ""
     verified: bool = True
@@ -82,6 +85,7 @@ class Findings:
             key_compared=self.key_compared,
             access=self.access,
             refused=self.refused,
+            knew=self.knew,
             providers=self.providers,
             interface=self.interface,
             verified=self.verified,
@@ -92,13 +96,14 @@ def refused_before(token: str, digest: str, last: CheckReport | None, sync: Sync
     """Why the credentials of that digest are not tried again: an account could be locked.
 
     They are when a person asks for it, which changes the token; but the token also changes, by itself, when a
-    synchronisation meets a refusal, and then they are not.
+    synchronisation meets a refusal, and then they are not: the first check that knows of it only tells of it.
     """
     if last is not None and last.refused == digest and last.token == token:
         return last.access
     if sync is None or sync.refusal is None or sync.refused != digest:
         return None
-    told = last is not None and (last.refused == digest or last.at > sync.refusal.at)
+    # An older version's check that tells of a refusal did not say which one.
+    told = last is not None and (progress.known_to(last, sync) or (last.knew is None and last.refused == digest))
     return None if told else sync.refusal
 
 
@@ -113,6 +118,7 @@ async def check(access: SiteAccess, places: Places, *, token: str) -> CheckRepor
     found = Findings()
     if last is not None:
         found.providers, found.interface, found.verified = last.providers, last.interface, last.verified
+        found.knew = last.knew or ""
     try:
         stored = await access.key()
     except KeyMissingError as error:
@@ -121,11 +127,9 @@ async def check(access: SiteAccess, places: Places, *, token: str) -> CheckRepor
     found.version, found.fingerprint = stored.version, stored.fingerprint
     if last is not None and last.key_fingerprint == stored.fingerprint:
         found.key_tried, found.key_compared = last.key_tried, last.key_compared
-    weak = stored.key.problems()
-    if weak:
-        found.key = problem(Reason.KEY_WEAK, f"The stored key {'; it '.join(weak)}.", utc_now())
-        return found.report(token)
-    await _try_credentials(access, places, stored, found, token=token, last=last)
+    found.key = weakness(stored)
+    if found.key is None:
+        await _try_credentials(access, places, stored, found, token=token, last=last)
     return found.report(token)
 
 
@@ -139,6 +143,7 @@ async def _try_credentials(  # noqa: PLR0913 - what is tried, and what is known
         shown = credentials.digest(access.settings.spec, await open_data_key(access, stored))
         sync = await _last(access, Process.SYNC, SyncReport)
         found.access = refused_before(token, shown, last, sync)
+        found.knew = progress.refusal_id(sync) if sync is not None and sync.refused == shown else ""
         if found.access is not None:
             found.refused = shown
             return
@@ -154,7 +159,7 @@ async def _try_credentials(  # noqa: PLR0913 - what is tried, and what is known
 
 
 async def _try_ocean(access: SiteAccess, credentials: Credentials, sek: SharedEncryptionKey, found: Findings) -> None:
-    async with OceanClient(ocean_access(access.settings.spec, credentials)) as ocean:
+    async with OceanClient(ocean_access(access.settings, credentials)) as ocean:
         await ocean.check()
         trial = await ocean.trial_decrypt(sek)
     found.key_tried, found.key_compared = True, trial is not KeyTrial.OCEAN_HAS_NO_KEY
@@ -166,7 +171,7 @@ async def _try_emr(access: SiteAccess, credentials: Credentials, found: Findings
     spec = access.settings.spec
     if not spec.integrated:
         return
-    async with open_adapter(spec.emr, credentials.emr) as adapter:
+    async with open_adapter(spec.emr, credentials.emr, access.settings.addresses) as adapter:
         found.verified = adapter.capabilities().verified
         report = await adapter.check_connection()
         providers = await adapter.list_providers()

@@ -236,7 +236,7 @@ def after_error(  # noqa: PLR0911 - one line for each kind of error
             # Due at once: as soon as the credentials are accepted, it goes before those that came later.
             return Verdict(Postpone(0.0, error.reason, str(error), settled, tried=False), Bearing.REFUSED)
         case EmrOutcomeUnknownError() if phase is Phase.WRITE:
-            return Verdict(_doubt(error, view, again), Bearing.AWAY)
+            return Verdict(_doubt(error, view, attempts, again), Bearing.AWAY)
         case EmrPermissionDeniedError() | SekMismatchError():
             return Verdict(_patiently(phase, error, attempts, again), Bearing.ANSWERED)
         case MessageHeldError():
@@ -246,17 +246,19 @@ def after_error(  # noqa: PLR0911 - one line for each kind of error
             return Verdict(hold, Bearing.ANSWERED)
         case _ if phase is Phase.WRITE:
             # Whatever it is, it is no proof that nothing was written.
-            return Verdict(_doubt(error, view, again), Bearing.ANSWERED)
+            return Verdict(_doubt(error, view, attempts, again), Bearing.ANSWERED)
         case _:
             return Verdict(_patiently(phase, error, attempts, again), Bearing.ANSWERED)
 
 
-def _doubt(error: Exception, view: View, again: float) -> Hold | Postpone:
+def _doubt(error: Exception, view: View, attempts: int, again: float) -> Hold | Postpone:
+    if attempts + 1 >= _PATIENCE or (view.lag is None and not view.harmless):
+        return UNKNOWN
     if view.harmless:
         return Postpone(again, Reason.EMR_OUTCOME_UNKNOWN, _words(error), settled=True)
-    if view.lag is None:
-        return UNKNOWN
-    return Postpone(doubt_left(view.lag, 0.0), Reason.EMR_OUTCOME_UNKNOWN, _words(error), settled=False)
+    return Postpone(
+        max(again, doubt_left(view.lag or 0.0, 0.0)), Reason.EMR_OUTCOME_UNKNOWN, _words(error), settled=False
+    )
 
 
 def _patiently(phase: Phase, error: Exception, attempts: int, again: float) -> Hold | Postpone:

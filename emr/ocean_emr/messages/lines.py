@@ -51,8 +51,9 @@ class Lines:
         if self._idle:
             taken = self._idle.pop()
         else:
+            settings = self.access.settings
             taken = await self._adapters.enter_async_context(
-                open_adapter(self.access.settings.spec.emr, self.credentials.emr)
+                open_adapter(settings.spec.emr, self.credentials.emr, settings.addresses)
             )
         try:
             yield taken
@@ -68,7 +69,7 @@ async def open_lines(access: SiteAccess, credentials: Credentials, keys: Keyring
         OceanAccessRefusedError: Ocean's credentials cannot be sent at all.
     """
     async with (
-        OceanInbox(ocean_access(access.settings.spec, credentials)) as ocean,
+        OceanInbox(ocean_access(access.settings, credentials)) as ocean,
         AsyncExitStack() as adapters,
     ):
         yield Lines(access, credentials, ocean, keys, adapters)

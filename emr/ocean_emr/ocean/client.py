@@ -8,6 +8,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Self
 
+from ocean_api.addresses import PUBLIC_ONLY, AddressRules
 from ocean_emr.ocean import profile
 from ocean_emr.ocean.crypto import EncryptedBlock, SharedEncryptionKey, decrypt, read_json_object
 from ocean_emr.ocean.errors import Call, OceanAnswerUnreadableError, SekMismatchError
@@ -37,6 +38,8 @@ class OceanAccess:
     credential: SiteCredential | ClientCredentials
     ca_bundle: str | None = None
     """PEM text of the authorities to trust instead of the public ones."""
+    addresses: AddressRules = PUBLIC_ONLY
+    """Where connections may lead."""
 
 
 class KeyTrial(StrEnum):
@@ -69,7 +72,9 @@ class OceanClient:
         self.site_number = access.site_number
         self._by_token = isinstance(access.credential, ClientCredentials)
         self._login = login_for(access.site_number, access.credential)
-        self._exchange = Exchange(access.url, ca_bundle=access.ca_bundle, deadline_seconds=deadline_seconds)
+        self._exchange = Exchange(
+            access.url, ca_bundle=access.ca_bundle, deadline_seconds=deadline_seconds, addresses=access.addresses
+        )
 
     async def __aenter__(self) -> Self:
         return self

@@ -3,7 +3,8 @@
 OceanError
 ├── OceanUnavailableError         nothing was answered: end this run, the next one tries again
 │   ├── OceanRateLimitedError       likewise, not before the time Ocean named
-│   └── OceanTlsError               likewise; heals when the certificate or the trusted authority changes
+│   ├── OceanTlsError               likewise; heals when the certificate or the trusted authority changes
+│   └── OceanAddressError           likewise; heals when the name leads elsewhere or its address is allowed
 ├── OceanAccessRefusedError       end this run; no further call with this credential
 ├── OceanAnswerUnreadableError    end this run, remove nothing: Ocean, its address or our profile changed
 │   └── OceanAnswerTooLargeError    likewise; where one message was asked for, it alone is unreadable
@@ -117,6 +118,12 @@ class OceanTlsError(OceanUnavailableError):
     """The server's certificate is not to be trusted, or there is no encryption to be had."""
 
     reason = Reason.OCEAN_TLS_FAILED
+
+
+class OceanAddressError(OceanUnavailableError):
+    """Ocean's host leads to an address that may not be called from here. Nothing was sent."""
+
+    reason = Reason.ADDRESS_FORBIDDEN
 
 
 class OceanAccessRefusedError(OceanError):

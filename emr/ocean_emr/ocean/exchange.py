@@ -20,10 +20,13 @@ import httpx
 import orjson
 import stamina
 
+from ocean_api.addresses import PUBLIC_ONLY, AddressRules
 from ocean_emr.answers import http_moment
+from ocean_emr.connections import AddressForbiddenError, GuardedTransport
 from ocean_emr.ocean.errors import (
     Call,
     OceanAccessRefusedError,
+    OceanAddressError,
     OceanAnswerTooLargeError,
     OceanAnswerUnreadableError,
     OceanRateLimitedError,
@@ -39,6 +42,7 @@ MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """Far above any answer but a file's; a larger one is not read to its end."""
 
 _ATTEMPTS = 3
+_CONNECTIONS = 4
 _MOMENTARY = frozenset({408, 425, 500, 502, 503, 504})
 _LONGEST_PAUSE_SECONDS = 30.0
 _HIGHEST_PORT = 65_535
@@ -77,20 +81,22 @@ class Answer:
 class Exchange:
     """A line to one Ocean server. Repeats what a repetition can mend, so send only what may arrive twice."""
 
-    def __init__(self, url: str, *, ca_bundle: str | None, deadline_seconds: float) -> None:
+    def __init__(
+        self, url: str, *, ca_bundle: str | None, deadline_seconds: float, addresses: AddressRules = PUBLIC_ONLY
+    ) -> None:
         """Prepare; nothing is sent.
 
         Args:
             url: Ocean's root. `https`, but for a loopback address.
             ca_bundle: PEM text of the authorities to trust instead of the public ones.
             deadline_seconds: For one attempt from connecting to the answer's last byte, however slowly it drips.
+            addresses: Where connections may lead.
         """
         self._root = url.rstrip("/")
         self._deadline = deadline_seconds
         self._http = httpx.AsyncClient(
-            verify=_tls(url, ca_bundle),
+            transport=GuardedTransport(addresses, tls=_tls(url, ca_bundle), connections=_CONNECTIONS),
             timeout=httpx.Timeout(deadline_seconds, connect=min(5.0, deadline_seconds)),
-            limits=httpx.Limits(max_connections=4),
             # A small compressed answer could unpack to one that fills the memory.
             headers={"accept-encoding": "identity", "user-agent": "ocean-operator"},
         )
@@ -143,6 +149,8 @@ class Exchange:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
             raise OceanUnavailableError("Ocean did not answer in time", call=call, momentary=True) from None
+        except AddressForbiddenError as error:
+            raise OceanAddressError(f"Ocean was not called, since {error}", call=call) from None
         except httpx.HTTPError as error:
             raise _no_answer(call, error) from None
 

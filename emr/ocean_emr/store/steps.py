@@ -246,7 +246,7 @@ async def postpone(  # noqa: PLR0913 - keywords, the facts of one attempt
 
 
 async def hurry(transaction: Transaction, lease: Lease, *, reasons: Sequence[str]) -> None:
-    """What waits for one of `reasons` waits no longer.
+    """What waits for one of `reasons` waits no longer, and is as good as never tried.
 
     Raises:
         LeaseLostError: Another worker may have begun.
@@ -254,7 +254,7 @@ async def hurry(transaction: Transaction, lease: Lease, *, reasons: Sequence[str
     await confirm(transaction, lease)
     await transaction.execute(
         """
-        update ocean.message set due_at = statement_timestamp()
+        update ocean.message set due_at = statement_timestamp(), attempts = 0
          where site = %s and state = 'accepted' and due_at > statement_timestamp() and reason = any(%s)
         """,
         [lease.site, list(reasons)],

@@ -60,16 +60,34 @@ def already_answered(report: SyncReport, kind: SyncKind, token: str, window: str
     return bool(token) and token in report.handled and (kind is SyncKind.RECENT or report.window == window)
 
 
+def refusal_id(report: SyncReport) -> str:
+    """Which refusal stands; empty when none does. One that has no name is known by its time."""
+    if report.refusal is None:
+        return ""
+    return report.refusal_id or f"at {report.refusal.at.isoformat()}"
+
+
+def known_to(check: CheckReport, report: SyncReport) -> bool:
+    """Whether `check` was made in the knowledge of the refusal that stands.
+
+    Only names tell: a check can be at work while a synchronisation is refused, and their clocks may differ. Rows from
+    before there were names have nothing but their time.
+    """
+    if check.knew is None:
+        return report.refusal is not None and not report.refusal_id and check.at > report.refusal.at
+    return check.knew == refusal_id(report)
+
+
 def refused_before(report: SyncReport, check: CheckReport | None, digest: str) -> Problem | None:
     """How a synchronisation was refused with the credentials of that digest; None if they may be shown.
 
     What was refused is refused until the Secret holds something else, or a check, which a person asks for, finds
-    that it is accepted again.
+    that it is accepted again. A check that found fault with the key did not ask the EMR.
     """
     if report.refused != digest or report.refusal is None:
         return None
-    accepted_since = check is not None and check.access is None and check.at > report.refusal.at
-    return None if accepted_since else report.refusal
+    accepted = check is not None and check.access is None and check.key is None and known_to(check, report)
+    return None if accepted else report.refusal
 
 
 def begun(report: SyncReport, kind: SyncKind, at: datetime) -> SyncReport:
@@ -121,6 +139,7 @@ def succeeded(  # noqa: PLR0913 - keywords, the facts of one run
             "problem": reservation,
             "refused": "",
             "refusal": None,
+            "refusal_id": "",
             "held": held,
             "held_by": held_by if held else "",
             "handled": (*report.handled, token)[-_REMEMBERED:] if token else report.handled,
@@ -128,9 +147,9 @@ def succeeded(  # noqa: PLR0913 - keywords, the facts of one run
     )
 
 
-def failed(report: SyncReport, trouble: Problem, *, refused: str = "") -> SyncReport:
-    """A run has failed. `refused` is the digest of credentials that must not be used again."""
-    refusal = {"refused": refused, "refusal": trouble} if refused else {}
+def failed(report: SyncReport, trouble: Problem, *, refused: str = "", refusal_id: str = "") -> SyncReport:
+    """A run has failed. `refused` is the digest of credentials that must not be used again, if so by `refusal_id`."""
+    refusal = {"refused": refused, "refusal": trouble, "refusal_id": refusal_id} if refused else {}
     return report.model_copy(update={"running": None, "problem": trouble, **refusal})
 
 

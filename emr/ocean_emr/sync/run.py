@@ -19,7 +19,7 @@ from ocean_api.v1alpha1.spec import OceanSiteSpec
 from ocean_emr.errors import EmrAccessError, EmrAuthRefusedError, EmrNotSupportedError, EmrRateLimitedError
 from ocean_emr.ocean.client import OceanClient
 from ocean_emr.ocean.errors import OceanAccessRefusedError, OceanRateLimitedError, SekMismatchError
-from ocean_emr.pod import Places, key_name, ocean_access, open_data_key, read_credentials, utc_now
+from ocean_emr.pod import Places, key_name, ocean_access, open_data_key, read_credentials, utc_now, weakness
 from ocean_emr.problems import KNOWN_ERRORS, CredentialsError, problem_of
 from ocean_emr.records import AppointmentPage
 from ocean_emr.registry import open_adapter
@@ -168,6 +168,9 @@ async def _under_lease(task: Task) -> Outcome:
 async def _attempt(task: Task, report: SyncReport) -> Result:
     """Open what is needed, and let Ocean and the EMR be called only with credentials that may be shown."""
     stored = await task.access.key()
+    weak = weakness(stored)
+    if weak is not None:
+        raise StoppedError(weak)
     data_key = await open_data_key(task.access, stored)
     await task.journal.open_under(key_name(stored))
     credentials = read_credentials(task.spec, task.places)
@@ -179,8 +182,8 @@ async def _attempt(task: Task, report: SyncReport) -> Result:
     if refusal is not None:
         raise StoppedError(refusal)
     async with (
-        open_adapter(task.spec.emr, credentials.emr) as adapter,
-        OceanClient(ocean_access(task.spec, credentials)) as ocean,
+        open_adapter(task.spec.emr, credentials.emr, task.access.settings.addresses) as adapter,
+        OceanClient(ocean_access(task.access.settings, credentials)) as ocean,
     ):
         memory = Memory(task.access.site, data_key, task.access.database, task.lease, uuid4())
         providers = await adapter.list_providers()
@@ -257,7 +260,8 @@ async def _fail(task: Task, error: Exception) -> Outcome:
     refused = task.shown if isinstance(error, EmrAuthRefusedError | OceanAccessRefusedError) else ""
     log.warning("synchronisation failed", site=task.access.site, reason=trouble.reason.value, message=trouble.message)
     known = isinstance(error, StoppedError) and error.known
-    change = progress.ended if known else partial(progress.failed, trouble=trouble, refused=refused)
+    failed = partial(progress.failed, trouble=trouble, refused=refused, refusal_id=str(uuid4()))
+    change = progress.ended if known else failed
     await _close(task, change, trouble)
     return Outcome(trouble, try_again=not isinstance(error, _NOT_AT_ONCE))
 

@@ -48,6 +48,8 @@ class FaultKind(StrEnum):
     UNSUPPORTED = "400-not-supported"
     """400 with an OperationOutcome that says `not-supported`."""
     NOT_IMPLEMENTED = "501"
+    PRETENDED = "200-pretended"
+    """200 without a body, as if it had been done."""
 
     # The EMR has carried out what it was asked.
     SILENCE_AFTER = "silence-after"
@@ -103,6 +105,7 @@ _PLAIN: Final[Mapping[FaultKind, tuple[int, bytes, str | None]]] = {
     FaultKind.FORBIDDEN_PAGE: (403, _PAGE, "text/html"),
     FaultKind.ACCESS_DENIED: (500, b"Access Denied", "text/plain"),
     FaultKind.REDIRECT: (302, b"", None),
+    FaultKind.PRETENDED: (200, b"", None),
 }
 
 

@@ -11,7 +11,6 @@ import argparse
 import base64
 import binascii
 import secrets
-import socket
 import sys
 import time
 from collections import Counter
@@ -35,7 +34,7 @@ from ocean_emr.testing import fhir_stub
 from ocean_emr.testing.fhir_clinic import sample_clinic
 from ocean_emr.testing.fhir_faults import FHIR_JSON, Fault, FaultKind, Faults, instead, outcome, spoiled
 from ocean_emr.testing.fhir_stub import FhirStore
-from ocean_emr.testing.serving import Served, server
+from ocean_emr.testing.serving import Served, listener, server
 
 TOKEN_PATH: Final = "/oauth/token"
 FHIR_PATH: Final = "/fhir"
@@ -282,11 +281,11 @@ def main() -> None:
         upstream = FhirStore([*sample_clinic(datetime.now(zone).date(), _SAMPLE_DAYS, zone)])
     state = State(options.client_id, options.client_secret, upstream, token_seconds=options.token_seconds)
     tls = (options.tls_cert, options.tls_key) if options.tls_cert else None
-    listener = socket.create_server((options.host, options.port))
-    scheme, port = "https" if tls else "http", listener.getsockname()[1]
+    listening = listener(options.host, options.port)
+    scheme, port = "https" if tls else "http", listening.getsockname()[1]
     sys.stdout.write(f"FHIR gateway: {scheme}, port {port}, {FHIR_PATH} and {TOKEN_PATH}\n")
     sys.stdout.flush()
-    server(application(state), tls=tls).run(sockets=[listener])
+    server(application(state), tls=tls).run(sockets=[listening])
 
 
 def _options() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from ocean_api import names
 from ocean_api.reasons import EXPLANATIONS, Reason
 from ocean_api.sek import problems_with
 from ocean_api.v1alpha1.spec import KeySource, KeySpec
+from ocean_api.v1alpha1.status import HandOver
 from ocean_operator.core.site import Manifest
 
 _MARKS: Final = (
@@ -53,6 +54,8 @@ class Step(StrEnum):
     REPLACE = "replace"
     """A key that no check ever accepted makes room for a new hand-over."""
     REMOVE_SECRET = "remove-secret"  # noqa: S105 - a step
+    SETTLE = "settle"
+    """The Secret that handed the key over is gone, or another has its name: none is awaited any more."""
     COMPLETE_METADATA = "complete-metadata"
     """A key was stored, and the process died before it said where it came from."""
     REPORT = "report"
@@ -68,7 +71,7 @@ class Decision:
 
 
 def wants_secret(key: KeySpec, stored: StoredKey) -> bool:
-    """Whether the Secret must be looked at: nothing is stored, or what is stored may still be waiting for its end."""
+    """Whether the Secret's content must be looked at: no key was accepted, or the hand-over has not come to its end."""
     return key.source is KeySource.SECRET and (not stored.accepted or bool(stored.intake))
 
 
@@ -87,7 +90,7 @@ def decide(key: KeySpec, stored: StoredKey, secret: Manifest | None, *, read_bac
         return Decision(Step.NOTHING if stored.version else Step.GENERATE)
     if secret is None:
         if stored.version:
-            return Decision(Step.NOTHING)
+            return Decision(Step.SETTLE if stored.intake and read_back else Step.NOTHING)
         return _report(Reason.KEY_SECRET_MISSING, f"Secret {key.secret_name} is not in the clinic's namespace.")
     return _with_secret(key, stored, secret, read_back=read_back)
 
@@ -96,7 +99,7 @@ def _with_secret(key: KeySpec, stored: StoredKey, secret: Manifest, *, read_back
     if stored.version and stored.intake == identity(secret):
         return Decision(Step.REMOVE_SECRET if read_back else Step.NOTHING)
     if stored.version and stored.accepted:
-        return _report(Reason.KEY_ALREADY_STORED, f"Secret {key.secret_name} was not used.")
+        return Decision(Step.SETTLE)
     refused = _refusal(key, secret)
     if refused:
         return refused
@@ -134,6 +137,21 @@ def key_in(secret: Manifest) -> str | None:
 def identity(secret: dict[str, Any]) -> str:
     """This very Secret in this very version."""
     return f"{secret['metadata']['uid']}/{secret['metadata']['resourceVersion']}"
+
+
+def hand_over(stored: StoredKey, secret: Manifest | None) -> HandOver:
+    """How the Secret that is there stands to the stored key. For one that was refused, the reason says it."""
+    if secret is None or not stored.version:
+        return HandOver.NONE
+    if stored.intake == identity(secret):
+        return HandOver.TAKEN
+    return HandOver.NOT_TAKEN if stored.accepted else HandOver.NONE
+
+
+def not_taken(secret_name: str | None) -> str:
+    """What to tell of a Secret that came after a key was accepted."""
+    remedy = EXPLANATIONS[Reason.KEY_ALREADY_STORED].remedy
+    return f"Secret {secret_name} was not taken, since a key was accepted before. It holds a key in the clear. {remedy}"
 
 
 def _report(reason: Reason, what: str) -> Decision:

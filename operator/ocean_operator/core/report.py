@@ -9,7 +9,7 @@ from typing import Final
 from ocean_api import names
 from ocean_api.conditions import Condition, ConditionType
 from ocean_api.reasons import Reason
-from ocean_api.v1alpha1.status import OceanSiteStatus
+from ocean_api.v1alpha1.status import HandOver, OceanSiteStatus
 from ocean_operator.core.site import Manifest, Site
 
 _CONTROLLER: Final = f"{names.GROUP}/operator"
@@ -33,6 +33,9 @@ def _turns(before: OceanSiteStatus, after: OceanSiteStatus) -> Iterator[tuple[st
     queue, old_queue = _find(after, ConditionType.QUEUE_HEALTHY), _find(before, ConditionType.QUEUE_HEALTHY)
     if queue and queue.reason == Reason.MESSAGES_HELD and not (old_queue and old_queue.reason == queue.reason):
         yield "Warning", queue.reason, queue.message
+    if after.key.hand_over is HandOver.NOT_TAKEN and before.key.hand_over is not HandOver.NOT_TAKEN:
+        key = _find(after, ConditionType.KEY_STORED)
+        yield "Warning", Reason.KEY_ALREADY_STORED, key.message if key else ""
 
 
 def _find(status: OceanSiteStatus, kind: ConditionType) -> Condition | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 
 from ocean_api import names
 from ocean_api.conditions import Condition, ConditionType, Truth, Verdict, with_verdict
-from ocean_api.reasons import Reason
+from ocean_api.reasons import EXPLANATIONS, Reason
 from ocean_api.report import CheckReport, SyncReport, Trigger
 from ocean_api.v1alpha1.spec import ALL_PROVIDERS, OceanSiteSpec, warnings_for
 from ocean_api.v1alpha1.status import (
     ActionsStatus,
     Banner,
     ChildStatus,
+    HandOver,
     KeyStatus,
     OceanSiteStatus,
     ProvidersStatus,
@@ -30,6 +31,7 @@ from ocean_operator.core.facts import (
     may_work,
     refused,
 )
+from ocean_operator.core.intake import not_taken
 from ocean_operator.core.platform import Platform
 from ocean_operator.core.queue import health, late_at
 from ocean_operator.core.schedule import RECENT_INTERVAL, next_full, next_recent, slots
@@ -74,6 +76,13 @@ _NEEDS_A_PERSON: Final = frozenset(
 
 _BESIDE: Final = frozenset({Reason.MESSAGES_HELD})
 """Reasons that ask for a person while the clinic is served all the same: Ready stays True (design record 012)."""
+
+_AT_REST: Final = {
+    ConditionType.KEY_STORED: "No check reads the key back",
+    ConditionType.AUTHORIZED: "The credentials are not tried",
+    ConditionType.SYNCED: "Nothing is synchronised",
+}
+"""What a clinic that is switched off waits with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,29 +129,35 @@ def look_again(site: Site, platform: Platform, facts: Facts, now: datetime) -> d
     return min((moment for moment in moments if moment and moment > now), default=None)
 
 
+def key_was_well(status: OceanSiteStatus) -> bool:
+    """Whether `status` is a good memory of the key: why one is wrong or missing, only Vault and its Secret tell."""
+    stored = next((c for c in status.conditions if c.type == ConditionType.KEY_STORED), None)
+    return status.key.version > 0 and stored is not None and stored.status != "False"
+
+
 def _verdicts(site: Site, platform: Platform, seen: Observation, now: datetime) -> list[Verdict]:
     """Ready, Reconciling, Stalled, then the checks in the order in which a person should look at them."""
     checks = [
         _config_valid(site, seen),
-        _key_stored(platform, seen.facts),
+        _key_stored(site, platform, seen),
         _authorized(site, seen.facts),
         _synced(site, seen.facts, now),
         _verdict(ConditionType.QUEUE_HEALTHY, *health(site, seen.facts, now)),
     ]
     worst = _worst([check for check in checks if check.reason not in _BESIDE])
-    return [_ready(site, worst), _reconciling(site, worst), _stalled(worst), *checks]
+    return [_ready(site, worst, seen.facts), _reconciling(site, worst), _stalled(worst), *checks]
 
 
-def _worst(checks: Iterable[Verdict]) -> Verdict:
-    """The first check that is not as it should be; the last one if all are."""
-    last = None
-    for check in checks:
-        last = check
-        if check.status != "True":
-            break
-    if last is None:
-        raise ValueError("no checks")
-    return last
+def _worst(checks: Sequence[Verdict]) -> Verdict:
+    """The first check that is False; without one, the first that is not yet known; the last one if all are True.
+
+    What is known to be wrong comes first: a key often waits only because of a Secret that is not there.
+    """
+    for status in ("False", "Unknown"):
+        for check in checks:
+            if check.status == status:
+                return check
+    return checks[-1]
 
 
 def _summary(verdicts: Sequence[Verdict]) -> Reason:
@@ -156,14 +171,29 @@ def _summary(verdicts: Sequence[Verdict]) -> Reason:
 
 
 def _verdict(kind: ConditionType, status: Truth, reason: Reason, message: str = "") -> Verdict:
-    return Verdict.model_construct(type=kind, status=status, reason=reason, message=message[:1024])
+    """Where nothing particular is to be said of what is not True, a person still reads what it means and what to do."""
+    said = message if message or status == "True" else _explained(reason)
+    return Verdict.model_construct(type=kind, status=status, reason=reason, message=said[:1024])
 
 
-def _ready(site: Site, worst: Verdict) -> Verdict:
+def _explained(reason: Reason) -> str:
+    explanation = EXPLANATIONS[reason]
+    return f"{explanation.meaning} {explanation.remedy}".rstrip()
+
+
+def _rest(site: Site) -> str:
+    """Until when no pod of the clinic runs, or an empty string."""
     if site.spec is not None and not site.spec.is_enabled:
-        return _verdict(ConditionType.READY, "False", Reason.NOT_ENABLED, "Set spec.enabled: true to have it served.")
-    if site.spec is not None and site.spec.suspend:
-        return _verdict(ConditionType.READY, "False", Reason.SUSPENDED, "Nothing runs until spec.suspend is false.")
+        return "spec.enabled is true"
+    return "spec.suspend is false" if site.spec is not None and site.spec.suspend else ""
+
+
+def _ready(site: Site, worst: Verdict, facts: Facts) -> Verdict:
+    rest = _rest(site)
+    if rest:
+        reason = Reason.SUSPENDED if site.spec is not None and site.spec.is_enabled else Reason.NOT_ENABLED
+        left = " A Secret with its key in the clear is left: see KeyStored." if _left(facts) else ""
+        return _verdict(ConditionType.READY, "False", reason, f"Nothing runs until {rest}.{left}")
     if worst.status == "True":
         return _verdict(ConditionType.READY, "True", Reason.SITE_READY)
     message = f"{worst.type} is {worst.status}, {worst.reason}: {worst.message}"
@@ -171,9 +201,8 @@ def _ready(site: Site, worst: Verdict) -> Verdict:
 
 
 def _reconciling(site: Site, worst: Verdict) -> Verdict:
-    resting = site.spec is not None and (site.spec.suspend or not site.spec.is_enabled)
-    if not resting and worst.status == "Unknown" and worst.reason in _WAITING:
-        return _verdict(ConditionType.RECONCILING, "True", Reason.RECONCILING, f"Waiting for {worst.type}.")
+    if not _rest(site) and worst.status == "Unknown" and worst.reason in _WAITING:
+        return _verdict(ConditionType.RECONCILING, "True", Reason.RECONCILING, f"{worst.type}: {worst.message}")
     return _verdict(ConditionType.RECONCILING, "False", Reason.UP_TO_DATE)
 
 
@@ -197,20 +226,40 @@ def _config_valid(site: Site, seen: Observation) -> Verdict:
     return _verdict(kind, "True", Reason.SPEC_VALID, "; ".join(warnings_for(site.spec)))
 
 
-def _key_stored(  # noqa: PLR0911 - one line each
-    platform: Platform, facts: Facts
-) -> Verdict:
-    kind = ConditionType.KEY_STORED
+def _key_stored(site: Site, platform: Platform, seen: Observation) -> Verdict:
+    """Whatever becomes of the key, a Secret that holds one in the clear is told of as well."""
+    verdict = _key(site, platform, seen)
+    left, secret = _left(seen.facts), site.spec.key.secret_name if site.spec else None
+    if left is HandOver.NOT_TAKEN:
+        reason = Reason.KEY_ALREADY_STORED if verdict.status == "True" else verdict.reason
+        said = not_taken(secret)
+    elif left is HandOver.TAKEN:
+        reason, rest = verdict.reason, _rest(site)
+        way = f"Go on so that {rest}, or delete it yourself" if rest else "If it stays, see KeySecretForbidden"
+        said = f"Secret {secret} holds the key in the clear; it is deleted once a check has read the key back. {way}."
+    else:
+        return verdict
+    return _verdict(verdict.type, verdict.status, reason, f"{verdict.message} {said}".lstrip())
+
+
+def _left(facts: Facts) -> HandOver:
+    return facts.key.hand_over if facts.key else HandOver.NONE
+
+
+def _key(site: Site, platform: Platform, seen: Observation) -> Verdict:  # noqa: PLR0911 - one line each
+    kind, facts = ConditionType.KEY_STORED, seen.facts
     if not platform.has_stores:
-        return _verdict(kind, "False", Reason.VAULT_NOT_CONFIGURED, "The operator was started without a Vault.")
+        return _verdict(kind, "False", Reason.VAULT_NOT_CONFIGURED)
     if facts.key_problem:
         return _verdict(kind, "False", facts.key_problem.reason, facts.key_problem.message)
     if facts.key is None:
-        return _verdict(kind, "Unknown", Reason.NOT_CHECKED)
+        blocked = site.spec is None or seen.findings
+        said = "Vault is asked once ConfigValid is True." if blocked else "Vault was not asked yet. It takes seconds."
+        return _verdict(kind, "Unknown", Reason.NOT_CHECKED, said)
     if facts.key.version == 0:
-        return _verdict(kind, "False", Reason.KEY_MISSING, "Vault holds no key for this clinic.")
+        return _verdict(kind, "False", Reason.KEY_MISSING)
     if facts.check is None or _tried(facts.check) not in {(None, ""), (facts.key.version, facts.key.fingerprint)}:
-        return _pending(kind, facts, Reason.KEY_PENDING)
+        return _pending(kind, Reason.KEY_PENDING, site, facts)
     if facts.check.key:
         return _verdict(kind, "False", facts.check.key.reason, facts.check.key.message)
     if not facts.check.key_tried:
@@ -227,11 +276,12 @@ def _tried(check: CheckReport) -> tuple[int | None, str]:
     return check.key_version, check.key_fingerprint
 
 
-def _pending(kind: ConditionType, facts: Facts, reason: Reason) -> Verdict:
-    """Waiting for a pod, or for a person because the pod cannot start."""
+def _pending(kind: ConditionType, reason: Reason, site: Site, facts: Facts, message: str = "") -> Verdict:
+    """Waiting for a pod, for a person because the pod cannot start, or for the clinic to be switched on."""
     if facts.pod_problem:
         return _verdict(kind, "False", Reason.POD_NOT_STARTING, facts.pod_problem)
-    return _verdict(kind, "Unknown", reason)
+    rest = _rest(site)
+    return _verdict(kind, "Unknown", reason, f"{_AT_REST[kind]} until {rest}." if rest else message)
 
 
 def _authorized(site: Site, facts: Facts) -> Verdict:
@@ -240,7 +290,10 @@ def _authorized(site: Site, facts: Facts) -> Verdict:
     if problem:
         return _verdict(kind, "False", problem.reason, problem.message)
     if not key_accepted(site, facts) or not check_is_current(site, facts):
-        return _pending(kind, facts, Reason.NOT_CHECKED)
+        wrong = facts.key_problem or (facts.check and facts.check.key)
+        untried = wrong or facts.key is None or facts.key.version == 0
+        said = "Credentials are tried once the key is right: see KeyStored." if untried else ""
+        return _pending(kind, Reason.NOT_CHECKED, site, facts, said)
     return _verdict(kind, "True", Reason.ACCESS_ACCEPTED)
 
 
@@ -248,7 +301,7 @@ def _synced(site: Site, facts: Facts, now: datetime) -> Verdict:  # noqa: PLR091
     kind = ConditionType.SYNCED
     spec = site.spec
     if spec is None:
-        return _verdict(kind, "Unknown", Reason.NOT_CHECKED)
+        return _verdict(kind, "Unknown", Reason.NOT_CHECKED, "Nothing is synchronised until ConfigValid is True.")
     if not spec.integrated:
         return _verdict(kind, "True", Reason.NOT_APPLICABLE, "This clinic has no EMR to synchronise with.")
     if not spec.schedule.providers:
@@ -257,8 +310,10 @@ def _synced(site: Site, facts: Facts, now: datetime) -> Verdict:  # noqa: PLR091
     if report and report.problem:
         return _verdict(kind, "False", report.problem.reason, report.problem.message)
     if report is None or report.last_full is None:
-        running = report is not None and report.running is not None
-        return _pending(kind, facts, Reason.SYNC_RUNNING if running else Reason.SYNC_PENDING)
+        if report is not None and report.running is not None:
+            return _pending(kind, Reason.SYNC_RUNNING, site, facts)
+        said = "" if may_work(site, facts) else "It begins once KeyStored and Authorized are True."
+        return _pending(kind, Reason.SYNC_PENDING, site, facts, said)
     last = _newest(report)
     if may_work(site, facts) and now - last > STALE_AFTER:
         said = f"The last synchronisation that succeeded was at {last:%Y-%m-%dT%H:%M:%SZ}. Ask for a whole one."

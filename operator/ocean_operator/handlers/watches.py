@@ -16,7 +16,7 @@ from ocean_api import names
 from ocean_operator.cluster import RESOURCES
 from ocean_operator.core.plan import ChildId
 from ocean_operator.core.pods import why_not_starting
-from ocean_operator.core.site import SiteKey
+from ocean_operator.core.site import Manifest, SiteKey, read_site
 from ocean_operator.handlers.selectors import OURS, WATCHED_CHILDREN
 from ocean_operator.observed import owner_key
 from ocean_operator.runtime import Runtime
@@ -69,14 +69,24 @@ def _site_event(runtime: Runtime) -> Any:
         meta = body["metadata"]
         key = SiteKey(meta["namespace"], meta["name"])
         if type == "DELETED":
-            for other in runtime.observed.lost_site(key, meta["uid"], int(meta["resourceVersion"])):
-                runtime.sites.add(other)
-            if runtime.observed.site(key) is None:
-                runtime.forget(key)
+            _site_gone(key, dict(body), runtime)
         elif runtime.observed.saw_site(dict(body)):
             runtime.sites.add(key)
 
     return changed
+
+
+def _site_gone(key: SiteKey, body: Manifest, runtime: Runtime) -> None:
+    """Forget a clinic, and have it released where it was not: then it is still known, and its finalizer still on."""
+    meta, known = body["metadata"], runtime.observed.site(key)
+    unreleased = known is not None and known.uid == meta["uid"] and names.FINALIZER in meta.get("finalizers", ())
+    for other in runtime.observed.lost_site(key, meta["uid"], int(meta["resourceVersion"])):
+        runtime.sites.add(other)
+    if runtime.observed.site(key) is None:
+        runtime.forget(key)
+    if unreleased and runtime.stores:
+        runtime.departed[key] = read_site(body)
+        runtime.externals.add(key)
 
 
 def _child_event(runtime: Runtime, kind: str) -> Any:

@@ -43,7 +43,18 @@ async def release(site: Site, runtime: Runtime) -> float | None:
     for other in runtime.observed.lost_site(site.key, site.uid, site.resource_version):
         runtime.sites.add(other)
     runtime.forget(site.key)
+    runtime.departed.pop(site.key, None)  # The watch may have told of the end before it was told here.
     return None
+
+
+async def release_departed(site: Site, runtime: Runtime) -> None:
+    """Take away what is left outside Kubernetes of a clinic that is gone although our finalizer was on it.
+
+    A DELETE that began before the finalizer was set does not look for it again (k8s.io/apiserver,
+    pkg/registry/generic/registry/store.go), and a person may have taken it off. Raises as `release` does.
+    """
+    await _revoke(site, runtime.stores)
+    runtime.departed.pop(site.key, None)
 
 
 async def _stop_work(site: Site, runtime: Runtime) -> None:

@@ -17,7 +17,7 @@ from ocean_operator.core.plan import ChildId, child_id, foreign_fields, plan
 from ocean_operator.core.report import news
 from ocean_operator.core.runs import due
 from ocean_operator.core.site import Manifest, Site, SiteKey, read_status
-from ocean_operator.core.status import Observation, look_again, next_status
+from ocean_operator.core.status import Observation, key_was_well, look_again, next_status
 from ocean_operator.core.validate import Finding, findings
 from ocean_operator.runtime import Runtime
 
@@ -53,7 +53,7 @@ def _knows_too_little(site: Site, runtime: Runtime) -> bool:
     """Whether a status from before a restart would be overwritten by "not known yet"."""
     if runtime.stores is None or site.status.observed_generation == 0:
         return False
-    return not runtime.reports_loaded or runtime.facts(site).key is None
+    return not runtime.reports_loaded or (runtime.key_finding(site) is None and not key_was_well(site.status))
 
 
 async def _go_on(site: Site, runtime: Runtime) -> None:

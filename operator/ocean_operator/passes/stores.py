@@ -19,11 +19,20 @@ from ocean_api.v1alpha1.spec import OceanSiteSpec
 from ocean_api.v1alpha1.status import KeyStatus
 from ocean_operator.cluster import ClusterError
 from ocean_operator.core.facts import Facts, check_is_current
-from ocean_operator.core.intake import Decision, Step, StoredKey, decide, identity, key_in, wants_secret
+from ocean_operator.core.intake import (
+    Decision,
+    Step,
+    StoredKey,
+    decide,
+    hand_over,
+    identity,
+    key_in,
+    wants_secret,
+)
 from ocean_operator.core.site import Manifest, Site, SiteKey
 from ocean_operator.core.validate import findings
 from ocean_operator.database import DatabaseError
-from ocean_operator.passes.release import release
+from ocean_operator.passes.release import release, release_departed
 from ocean_operator.runtime import KeyFinding, Runtime, Scene, Stores, Waiting
 from ocean_operator.vault import VaultError
 
@@ -60,6 +69,8 @@ async def run_stores_pass(key: SiteKey, runtime: Runtime) -> float | None:
 
     Returns when to look again, or None.
     """
+    if key in runtime.departed:
+        await release_departed(runtime.departed[key], runtime)
     site, stores = runtime.observed.site(key), runtime.stores
     if site is not None and site.deleting:
         return await release(site, runtime)
@@ -100,7 +111,7 @@ async def _retry_held(case: Case) -> None:
 async def _waits_as_before(case: Case) -> bool:
     """Whether the Secret that is awaited is as it was: then Vault, which records every call, is not asked again."""
     before = case.runtime.waiting.get(case.site.key)
-    return before is not None and before.scene == _scene(case, await _secret(case))
+    return before is not None and before.scene == _scene(case, await _secret(case, content=False))
 
 
 def _pause(waiting: Waiting, now: datetime) -> float:
@@ -128,34 +139,23 @@ async def _see_to(case: Case) -> KeyFinding:
     for _ in range(_MOST_STEPS):
         facts = case.runtime.facts(site)
         stored = await _remember_acceptance(site, stored, facts, case.stores)
-        wanted, read_back = wants_secret(case.spec.key, stored), _read_back(site, facts, stored)
-        secret = await _secret(case) if wanted else None
-        if wanted and secret is None and stored.intake and read_back:
-            stored = await _settle(case)
-            continue
-        decision = decide(case.spec.key, stored, secret, read_back=read_back)
+        wanted = wants_secret(case.spec.key, stored)
+        secret = await _secret(case, content=True) if wanted else await _late_secret(case)
+        decision = decide(case.spec.key, stored, secret if wanted else None, read_back=_read_back(site, facts, stored))
         if decision.step in {Step.NOTHING, Step.REPORT}:
-            if wanted:
+            if wanted or secret:
                 waiting[site.key] = Waiting(_scene(case, secret), case.runtime.clock())
-            return _finding(site, stored, decision, case.runtime)
+            return _finding(site, stored, decision, secret, case.runtime)
         await _take(decision.step, case, secret)
         stored = await vault.key(site.key)
     case.runtime.externals.add_after(site.key, _LOOK_AGAIN_SECONDS)
-    return _finding(site, stored, Decision(Step.NOTHING), case.runtime)
+    return _finding(site, stored, Decision(Step.NOTHING), None, case.runtime)
 
 
 async def _take_over(case: Case) -> StoredKey:
     """Use the key again that an earlier OceanSite of this name left in Vault."""
     await case.stores.database.audit(case.site.key, "key.return", "the clinic is back, its retained key is in use")
     await case.stores.vault.amend_key(case.site.key, retainedAt="")
-    return await case.stores.vault.key(case.site.key)
-
-
-async def _settle(case: Case) -> StoredKey:
-    """Note that the Secret is gone after its key was read back."""
-    said = f"Secret {case.spec.key.secret_name} is gone after read-back"
-    await case.stores.database.audit(case.site.key, "key.intake", said)
-    await case.stores.vault.amend_key(case.site.key, intake="")
     return await case.stores.vault.key(case.site.key)
 
 
@@ -175,6 +175,10 @@ async def _take(step: Step, case: Case, secret: Manifest | None) -> None:
         await vault.describe_key(key, source=source, intake="")
     elif step is Step.REMOVE_SECRET and secret is not None:
         await _remove(secret, case.runtime)
+    elif step is Step.SETTLE:
+        how = "was changed since its key was taken, and is not taken again" if secret else "is gone after read-back"
+        await database.audit(key, "key.intake", f"Secret {name} {how}")
+        await vault.amend_key(key, intake="")
 
 
 async def _remove(secret: Manifest, runtime: Runtime) -> None:
@@ -185,16 +189,28 @@ async def _remove(secret: Manifest, runtime: Runtime) -> None:
     )
 
 
-async def _secret(case: Case) -> Manifest | None:
-    name, namespace = case.spec.key.secret_name, case.site.key.namespace
+async def _secret(case: Case, *, content: bool) -> Manifest | None:
+    """The Secret that the spec names; its content only where that matters."""
+    name, namespace, cluster = case.spec.key.secret_name, case.site.key.namespace, case.runtime.cluster
     if name is None:
         return None
     try:
-        return await case.runtime.cluster.get("Secret", namespace, name)
+        return await (cluster.get if content else cluster.metadata)("Secret", namespace, name)
     except ClusterError as error:
         if error.code != _FORBIDDEN:
             raise
         raise SecretForbiddenError(namespace) from None
+
+
+async def _late_secret(case: Case) -> Manifest | None:
+    """A Secret that lies there although no key is awaited; None too where the namespace lets us look no more.
+
+    No watch tells of it (docs/design/008-key-never-accepted.md), so it is found by the passes that are made anyway.
+    """
+    try:
+        return await _secret(case, content=False)
+    except SecretForbiddenError:
+        return None
 
 
 def _read_back(site: Site, facts: Facts, stored: StoredKey) -> bool:
@@ -214,12 +230,19 @@ async def _remember_acceptance(site: Site, stored: StoredKey, facts: Facts, stor
     return await stores.vault.key(site.key)
 
 
-def _finding(site: Site, stored: StoredKey, decision: Decision, runtime: Runtime) -> KeyFinding:
+def _finding(
+    site: Site, stored: StoredKey, decision: Decision, secret: Manifest | None, runtime: Runtime
+) -> KeyFinding:
     status = KeyStatus(
-        fingerprint=stored.fingerprint, version=stored.version, stored_at=stored.stored_at or None, source=stored.source
+        fingerprint=stored.fingerprint,
+        version=stored.version,
+        stored_at=stored.stored_at or None,
+        source=stored.source,
+        hand_over=hand_over(stored, secret),
     )
-    spoils = decision.step is Step.REPORT and decision.reason is not Reason.KEY_ALREADY_STORED
-    problem = Problem(reason=decision.reason, message=decision.message, at=runtime.clock()) if spoils else None
+    problem = None
+    if decision.step is Step.REPORT:
+        problem = Problem(reason=decision.reason, message=decision.message, at=runtime.clock())
     return KeyFinding((site.uid, site.generation), status, problem)
 
 

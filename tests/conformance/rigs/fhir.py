@@ -18,6 +18,7 @@ from ocean_emr.testing.fhir_clinic import Resource, appointment_resource, patien
 from ocean_emr.testing.fhir_faults import Fault, FaultKind
 from ocean_emr.testing.fhir_gateway import FHIR_PATH, TOKEN_PREFIX, WRITING, FhirGateway, State
 from ocean_emr.testing.fhir_stub import FhirStore, Habits, patient_of
+from ocean_emr.testing.serving import LOOPBACK
 from ocean_emr.transport import Limits
 
 CLIENT_ID, CLIENT_SECRET = "ocean-for-this-clinic", "not-a-real-client-secret"
@@ -109,6 +110,7 @@ class FhirRig:
             token_url=self.gateway.token_url,
             scopes="user/*",
             limits=limits,
+            addresses=LOOPBACK,
         )
 
     def hold(self, clinic: Clinic) -> None:

@@ -35,6 +35,7 @@ from ocean_emr.testing.oscar_sim import (
     SimProvider,
 )
 from ocean_emr.testing.oscar_sim.control import edit_note
+from ocean_emr.testing.serving import LOOPBACK
 from ocean_emr.transport import Limits
 
 _CODES: Final = {
@@ -89,7 +90,7 @@ class OscarRig:
 
     def adapter(self, limits: Limits = FAST) -> EmrAdapter:
         """A fresh adapter."""
-        return OscarAdapter(self._sim.url, self._sim.credentials.as_secret(), limits=limits)
+        return OscarAdapter(self._sim.url, self._sim.credentials.as_secret(), limits=limits, addresses=LOOPBACK)
 
     def hold(self, clinic: Clinic) -> None:
         """Replace the database."""

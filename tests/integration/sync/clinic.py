@@ -119,6 +119,8 @@ class Clinic:
     secret: Mapping[str, str]
     """The EMR's credentials."""
     schedule: dict[str, Any] = field(default_factory=lambda: {"days": 2, "providers": "All"})
+    allowed: Sequence[str] = ("127.0.0.0/8",)
+    """Ranges that its pods may call although they are not public."""
 
     @property
     def at_ocean(self) -> SimSite:
@@ -176,6 +178,7 @@ class Clinic:
                     port=self.installation.server.port,
                     ca_bundle=self.installation.server.ca,
                 ),
+                "allowed_address_ranges": self.allowed,
             }
         )
 
@@ -214,6 +217,16 @@ class Clinic:
         with psycopg.connect(self.installation.server.admin, autocommit=True) as admin:
             cursor = admin.execute(statement, [self.site.id, *more])
             return cursor.fetchall() if cursor.description else []
+
+    def date_refusal(self, at: datetime) -> None:
+        """Have the refusal that stands bear the time of a pod whose clock said `at`."""
+        self.query(
+            """
+            update ocean.site_state as told set state = jsonb_set(state, '{refusal,at}', to_jsonb(at))
+            from (values (%s, %s::text)) as wanted (site, at) where told.site = wanted.site and process = 'sync'
+            """,
+            at.isoformat(),
+        )
 
     def end_lease(self) -> None:
         """Let the time go by after which a dead run's lease has ended."""

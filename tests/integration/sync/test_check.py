@@ -80,22 +80,33 @@ async def test_no_key(installation: Installation, tmp_path: Path, tls: Tls, runn
     assert "docs/how-to/hand-over-a-key.md" in report.key.message
 
 
-async def test_key_of_fifteen_characters(
-    installation: Installation, tmp_path: Path, tls: Tls, running_ocean: OceanSim
-) -> None:
-    """Put into Vault past the operator, which would have refused it."""
-    clinic = make_site(installation, tmp_path, tls, running_ocean, emr=NO_EMR, secret={}, with_key=False)
-    installation.keys[clinic.site.id] = "TestKey1!234567"
-    put_key(installation.operator(), clinic.site, "TestKey1!234567")
+FIFTEEN = "TestKey1!234567"
 
-    process = clinic.start("check", "--token", "t")
-    assert await process.status() == 0
-    report = clinic.check_report()
-    assert report.key is not None
-    assert (report.key.reason, report.key_version) == (Reason.KEY_WEAK, 1)
-    assert "16, 24 or 32 characters" in report.key.message
-    assert clinic.requests() == 0
-    assert clinic.key not in process.said + str(clinic.state("check"))
+
+async def test_key_of_fifteen_characters_is_not_accepted_and_nothing_is_sent_under_it(
+    installation: Installation, tmp_path: Path, tls: Tls, oscar: OscarSim, running_ocean: OceanSim
+) -> None:
+    """Put into Vault past the operator, which would have refused it. Ocean itself would pad it and take it."""
+    block = {"url": oscar.url, "caBundle": tls.authority, "credentialsSecret": "emr"}
+    emr, secret = {"type": "OscarPro", "oscarPro": block}, oscar.credentials.as_secret()
+    clinic = make_site(installation, tmp_path, tls, running_ocean, emr=emr, secret=secret, with_key=False)
+    clinic.at_ocean.sek = SharedEncryptionKey(FIFTEEN)
+    put_key(installation.operator(), clinic.site, FIFTEEN)
+
+    said = []
+    for program in (("check", "--token", "t"), ("sync", "full", "--trigger", "Requested")):
+        process = clinic.start(*program)
+        assert await process.status() == 0
+        said.append(process.said)
+
+    key, trouble = clinic.check_report().key, clinic.report().problem
+    assert key is not None
+    assert trouble is not None
+    assert (key.reason, clinic.check_report().key_version) == (Reason.KEY_WEAK, 1)
+    assert (trouble.reason, trouble.message) == (Reason.KEY_WEAK, key.message)
+    assert "16, 24 or 32 characters" in key.message
+    assert clinic.requests() + oscar.ledger.total == 0
+    assert FIFTEEN not in f"{said}{clinic.state('check')}{clinic.state('sync')}"
 
 
 async def test_report_of_a_huge_clinic_fits_into_its_row(clinic: Clinic, oscar: OscarSim) -> None:

@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from integration.sync.clinic import ZONE, Clinic, Tls, small_clinic
+from integration.sync.standing import standing, token_of_a_check
+from ocean_api.addresses import AddressRules
 from ocean_api.reasons import EXPLANATIONS, Reason
+from ocean_api.report import CheckReport
 from ocean_api.v1alpha1.spec import EmrSpec, EmrType
 from ocean_emr import registry
 from ocean_emr.adapters.oscar import OscarAdapter
@@ -71,6 +74,16 @@ def _at_port(port: int) -> Callable[[Clinic], None]:
         (clinic.folder / "site" / "site.json").write_text(json.dumps(settings))
 
     return change
+
+
+def _nothing_allowed(clinic: Clinic) -> None:
+    clinic.allowed = ()
+    clinic.write_settings()
+
+
+def _allowed(clinic: Clinic) -> None:
+    clinic.allowed = Clinic.allowed
+    clinic.write_settings()
 
 
 def _other_key(clinic: Clinic) -> None:
@@ -155,6 +168,9 @@ CASES = {
     "nobody listens at the EMR's address": Case(
         Reason.EMR_UNAVAILABLE, change=_at_port(1), says=("could not be reached",)
     ),
+    "the addresses lead into the cluster": Case(
+        Reason.ADDRESS_FORBIDDEN, change=_nothing_allowed, says=("127.0.0.1", "allowedAddressRanges"), mend=_allowed
+    ),
     "the EMR asks for fewer calls": Case(
         Reason.EMR_RATE_LIMITED,
         (Fault(FaultKind.RATE_LIMITED, retry_after="3600"),),
@@ -232,10 +248,11 @@ CASES = {
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """An adapter that waits for a silent EMR for a second, not for half a minute."""
 
-    def oscar(emr: EmrSpec, credentials: dict[str, str]) -> OscarAdapter:
+    def oscar(emr: EmrSpec, credentials: dict[str, str], addresses: AddressRules) -> OscarAdapter:
         assert emr.oscar_pro is not None
         limits = Limits(silence_seconds=1, attempt_seconds=3, attempts=2)
-        return OscarAdapter(emr.oscar_pro.url, credentials, ca_bundle=emr.oscar_pro.ca_bundle, limits=limits)
+        block = emr.oscar_pro
+        return OscarAdapter(block.url, credentials, ca_bundle=block.ca_bundle, limits=limits, addresses=addresses)
 
     monkeypatch.setitem(registry._FACTORIES, EmrType.OSCAR_PRO, oscar)
 
@@ -265,8 +282,10 @@ async def test_one_clear_problem_and_nothing_removed(
     case.change(clinic)
 
     await _check_says_so(clinic, case)
+    check = clinic.check_report()
     clinic.query("delete from ocean.site_state where process = 'check' and site = %s")
     await _full_run_says_so(clinic, case)
+    _status_says_so(clinic, case, check)
 
     oscar.faults.clear()
     clinic.ocean.faults.clear()
@@ -288,7 +307,7 @@ async def test_one_clear_problem_and_nothing_removed(
 async def _check_says_so(clinic: Clinic, case: Case) -> None:
     changes = [request.method for request in clinic.at_ocean.requests].count("PUT")
 
-    assert await clinic.check() == 0
+    assert await clinic.check(token_of_a_check(clinic)) == 0
 
     report = clinic.check_report()
     trouble = report.key or report.access
@@ -315,6 +334,16 @@ async def _full_run_says_so(clinic: Clinic, case: Case) -> None:
     assert status == (1 if case.again and not case.ends else 0)
     assert report.running is None
     assert clinic.audit()[-1] == ("sync.full", case.reason)
+
+
+def _status_says_so(clinic: Clinic, case: Case, check: CheckReport) -> None:
+    """Whichever conditions tell of it, there is one reason."""
+    found = standing(clinic, check, clinic.report())
+
+    assert found.summary == case.reason
+    assert {condition.reason for condition in found.wrong} == {case.reason}
+    said = " ".join(condition.message for condition in found.wrong)
+    assert [words for words in case.says if words not in said] == []
 
 
 def secrets_of(clinic: Clinic) -> list[str]:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from ocean_emr.answers import Read
 from ocean_emr.records import Operation
 from ocean_emr.testing.conformance.rig import FAST
-from ocean_emr.testing.serving import Served
+from ocean_emr.testing.serving import LOOPBACK, Served
 from ocean_emr.transport import NoAuth, Transport
 
 READ = Read(Operation.LIST_PROVIDERS, "list")
@@ -53,4 +53,4 @@ def ok() -> Response:
 
 
 def transport(url: str, **options: object) -> Transport:
-    return Transport(url, **{"auth": NoAuth(), "limits": FAST, **options})  # type: ignore[arg-type]
+    return Transport(url, **{"auth": NoAuth(), "limits": FAST, "addresses": LOOPBACK, **options})  # type: ignore[arg-type]

@@ -37,12 +37,13 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def server(
-        self, folder: Path, *, address: str = "127.0.0.1", life: timedelta = timedelta(days=9)
+        self, folder: Path, *, address: str = "127.0.0.1", name: str = "", life: timedelta = timedelta(days=9)
     ) -> tuple[Path, Path]:
-        """Certificate and key for `address`, as files in `folder`; good from yesterday on for `life`."""
+        """Certificate and key for `address` or for `name` alone, in `folder`; good from yesterday on for `life`."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_SERVER, key.public_key(), age=timedelta(days=1), life=life)
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        whose = x509.DNSName(name) if name else x509.IPAddress(ipaddress.ip_address(address))
+        names = x509.SubjectAlternativeName([whose])
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         signed = (
             builder.add_extension(names, critical=False)

@@ -15,6 +15,7 @@ from ocean_emr.adapters.oscar import OscarAdapter
 from ocean_emr.records import AppointmentPage, PatientId, ProviderId
 from ocean_emr.testing.conformance.rig import FAST
 from ocean_emr.testing.oscar_sim import OscarSim, Profile, SimAppointment, SimClinic, SimPatient, SimProvider
+from ocean_emr.testing.serving import LOOPBACK
 
 ZONE: Final = ZoneInfo("America/Toronto")
 DAY: Final = date(2026, 11, 23)
@@ -41,7 +42,8 @@ def clinic() -> SimClinic:
 
 @asynccontextmanager
 async def adapter_to(sim: OscarSim, **changes: str) -> AsyncIterator[OscarAdapter]:
-    async with OscarAdapter(sim.url, {**sim.credentials.as_secret(), **changes}, limits=HASTY) as adapter:
+    secret = {**sim.credentials.as_secret(), **changes}
+    async with OscarAdapter(sim.url, secret, limits=HASTY, addresses=LOOPBACK) as adapter:
         yield adapter
 
 

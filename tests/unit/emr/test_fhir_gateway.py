@@ -19,6 +19,7 @@ from ocean_emr.registry import open_adapter
 from ocean_emr.testing.fhir_clinic import sample_clinic
 from ocean_emr.testing.fhir_gateway import FHIR_PATH, TOKEN_PATH, FhirGateway, State
 from ocean_emr.testing.fhir_stub import FhirStore
+from ocean_emr.testing.serving import LOOPBACK
 from unit.ocean.certificates import Tls
 
 _TORONTO = ZoneInfo("America/Toronto")
@@ -191,7 +192,7 @@ async def test_it_runs_as_a_program_with_tls_and_a_sample_clinic(tmp_path: Path)
         root = f"https://127.0.0.1:{port}"
         spec = {"url": root + FHIR_PATH, "tokenUrl": root + TOKEN_PATH, "credentialsSecret": "emr"}
         emr = EmrSpec.model_validate({"type": "FHIR", "fhir": spec | {"caBundle": tls.authority_pem}})
-        async with open_adapter(emr, {"clientId": "id", "clientSecret": "secret"}) as adapter:
+        async with open_adapter(emr, {"clientId": "id", "clientSecret": "secret"}, LOOPBACK) as adapter:
             report = await adapter.check_connection()
             today = datetime.now(_TORONTO).date()
             pages = adapter.list_appointments([ProviderId("dr1")], today, today + timedelta(days=1), _TORONTO)

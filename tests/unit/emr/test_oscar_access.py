@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from ocean_emr.testing.oscar_sim import (
     OscarSim,
     Profile,
 )
+from ocean_emr.testing.serving import LOOPBACK
 from unit.emr.certificates import Authority
 from unit.emr.oscar_clinic import (
     BOTH,
@@ -202,13 +204,14 @@ async def test_each_trouble_is_told_apart_and_not_made_worse(
 async def test_an_endless_answer_is_cut_off(sim: OscarSim) -> None:
     sim.faults.add(FaultKind.ENDLESS)
     limits = replace(FAST, body_bytes=1_000_000)
-    async with OscarAdapter(sim.url, sim.credentials.as_secret(), limits=limits) as adapter:
+    async with OscarAdapter(sim.url, sim.credentials.as_secret(), limits=limits, addresses=LOOPBACK) as adapter:
         with pytest.raises(EmrAnswerError, match="larger than"):
             await adapter.list_providers()
 
 
 async def test_a_wrong_context_path_is_named(sim: OscarSim) -> None:
-    async with OscarAdapter(sim.url + "/kai", sim.credentials.as_secret(), limits=HASTY) as adapter:
+    secret = sim.credentials.as_secret()
+    async with OscarAdapter(sim.url + "/kai", secret, limits=HASTY, addresses=LOOPBACK) as adapter:
         with pytest.raises(EmrAnswerError, match="nothing at this address"):
             await adapter.list_providers()
 
@@ -217,8 +220,9 @@ async def test_tls_with_the_clinics_own_authority(tmp_path: Path) -> None:
     authority = Authority.new()
     with OscarSim(clinic(), tls=authority.server(tmp_path)) as sim:
         secret = sim.credentials.as_secret()
-        async with OscarAdapter(sim.url, secret, ca_bundle=authority.pem, limits=HASTY) as adapter:
+        plain = partial(OscarAdapter, sim.url, secret, limits=HASTY, addresses=LOOPBACK)
+        async with plain(ca_bundle=authority.pem) as adapter:
             assert (await adapter.check_connection()).encrypted
-        async with OscarAdapter(sim.url, secret, limits=HASTY) as adapter:
+        async with plain() as adapter:
             with pytest.raises(EmrTlsError):
                 await adapter.check_connection()

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from ocean_api.addresses import PUBLIC_ONLY
 from ocean_api.v1alpha1.spec import EmrSpec, EmrType
 from ocean_emr.errors import EmrAuthRefusedError
 from ocean_emr.records import Operation
@@ -36,7 +37,7 @@ def spec(kind: EmrType) -> EmrSpec:
 
 @pytest.mark.parametrize("kind", EmrType)
 async def test_every_kind_has_an_adapter(kind: EmrType) -> None:
-    async with open_adapter(spec(kind), CREDENTIALS[kind]) as adapter:
+    async with open_adapter(spec(kind), CREDENTIALS[kind], PUBLIC_ONLY) as adapter:
         claimed = adapter.capabilities().operations
 
     assert set(claimed) == (set() if kind is EmrType.NONE else set(Operation))
@@ -46,7 +47,7 @@ async def test_every_kind_has_an_adapter(kind: EmrType) -> None:
 def test_a_secret_with_wrong_keys_is_named(kind: EmrType) -> None:
     first, *_ = CREDENTIALS[kind]
     with pytest.raises(EmrAuthRefusedError, match=first):
-        open_adapter(spec(kind), {"password": "p"})
+        open_adapter(spec(kind), {"password": "p"}, PUBLIC_ONLY)
 
 
 @pytest.mark.parametrize(
@@ -60,8 +61,10 @@ def test_a_secret_with_wrong_keys_is_named(kind: EmrType) -> None:
 def test_a_pod_loads_its_own_adapter_only(kind: EmrType, foreign: set[str]) -> None:
     """A sync pod must start fast and stay small."""
     program = (
-        "import sys; from ocean_api.v1alpha1.spec import EmrSpec; from ocean_emr.registry import open_adapter;"
-        f"open_adapter(EmrSpec.model_validate({ {'type': str(kind), **SPECS[kind]}!r}), {CREDENTIALS[kind]!r});"
+        "import sys; from ocean_api.addresses import PUBLIC_ONLY; from ocean_api.v1alpha1.spec import EmrSpec;"
+        "from ocean_emr.registry import open_adapter;"
+        f"emr = EmrSpec.model_validate({ {'type': str(kind), **SPECS[kind]}!r});"
+        f"open_adapter(emr, {CREDENTIALS[kind]!r}, PUBLIC_ONLY);"
         "print(*sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603

@@ -32,6 +32,7 @@ from ocean_emr.errors import (
 )
 from ocean_emr.records import Operation
 from ocean_emr.testing.conformance.rig import FAST
+from ocean_emr.testing.serving import LOOPBACK
 from ocean_emr.transport import Limits, Transport
 from unit.emr.answering import Server, in_turn, ok, transport
 from unit.emr.certificates import Authority
@@ -224,7 +225,7 @@ async def signed() -> AsyncIterator[Callable[[str, Limits], Transport]]:
     opened: list[Transport] = []
 
     def opening(url: str, limits: Limits = FAST) -> Transport:
-        opened.append(Transport(url, auth=Signing(), limits=limits))
+        opened.append(Transport(url, auth=Signing(), limits=limits, addresses=LOOPBACK))
         return opened[-1]
 
     yield opening

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import httpx
 import pytest
 
-from ocean_emr.ocean.client import KeyTrial, OceanAccess, OceanClient
+from ocean_emr.ocean.client import KeyTrial, OceanClient
 from ocean_emr.ocean.crypto import SharedEncryptionKey
 from ocean_emr.ocean.errors import (
     OceanAccessRefusedError,
@@ -13,7 +15,7 @@ from ocean_emr.ocean.errors import (
 from ocean_emr.ocean.login import SiteCredential
 from ocean_emr.ocean.profile import MAX_BATCH, Upload
 from ocean_emr.testing.ocean_sim import BodyForm, Fault, FaultKind, OceanSim
-from unit.ocean.uploads import CREDENTIAL, SITE, SURNAME, access, appointment, patient
+from unit.ocean.uploads import SITE, SURNAME, access, appointment, patient
 
 WRONG = SharedEncryptionKey("Another!Key12345")
 
@@ -156,7 +158,7 @@ async def test_without_material_at_ocean_a_key_cannot_be_tried(
 
 async def test_a_wrong_address_is_not_read_as_no_key(sim: OceanSim, sek: SharedEncryptionKey) -> None:
     """A 404 says that something else stands there, not that any key would do."""
-    async with OceanClient(OceanAccess(f"{sim.url}/elsewhere", SITE, CREDENTIAL)) as lost:
+    async with OceanClient(replace(access(sim), url=f"{sim.url}/elsewhere")) as lost:
         with pytest.raises(OceanAnswerUnreadableError):
             await lost.trial_decrypt(sek)
 
@@ -180,11 +182,11 @@ async def test_sites_do_not_see_each_others_records(sim: OceanSim, sek: SharedEn
         await http.put(
             "/_sim/sites/1002", json={"siteKey": "k2", "siteCredential": "c2", "sharedEncryptionKey": "Other"}
         )
-    async with OceanClient(OceanAccess(sim.url, "1002", SiteCredential("k2", "c2"))) as other:
+    async with OceanClient(replace(access(sim, SiteCredential("k2", "c2")), site_number="1002")) as other:
         assert await other.trial_decrypt(sek) is KeyTrial.MISMATCH
         with pytest.raises(SekMismatchError):
             await other.upsert_patients([patient("p0001")], sek)
-    async with OceanClient(OceanAccess(sim.url, SITE, SiteCredential("k2", "c2"))) as stranger:
+    async with OceanClient(access(sim, SiteCredential("k2", "c2"))) as stranger:
         with pytest.raises(OceanAccessRefusedError):
             await stranger.check()
 

@@ -4,6 +4,7 @@ import logging
 import socket
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import stamina
@@ -20,6 +21,7 @@ from ocean_emr.ocean.errors import (
 )
 from ocean_emr.ocean.login import SiteCredential
 from ocean_emr.testing.ocean_sim import Fault, FaultKind, OceanSim, SimSite
+from ocean_emr.testing.serving import LOOPBACK
 from unit.ocean.certificates import Tls
 from unit.ocean.uploads import CREDENTIAL, SITE, SURNAME, access, appointment, patient
 
@@ -205,7 +207,7 @@ async def test_nobody_listening_is_unavailable() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        async with OceanClient(OceanAccess(url, SITE, CREDENTIAL)) as client:
+        async with OceanClient(OceanAccess(url, SITE, CREDENTIAL, addresses=LOOPBACK)) as client:
             with pytest.raises(OceanUnavailableError, match="could not be reached"):
                 await client.check()
 
@@ -219,8 +221,7 @@ async def test_a_name_nobody_knows_is_unavailable() -> None:
 async def test_tls_with_the_clinics_own_authority(tls: Tls, sek: SharedEncryptionKey) -> None:
     site = SimSite(SITE, CREDENTIAL.site_key, CREDENTIAL.site_credential, sek=sek)
     with OceanSim(site, tls=(tls.certificate, tls.key)) as sim:
-        trusting = OceanAccess(sim.url, SITE, CREDENTIAL, ca_bundle=tls.authority_pem)
-        async with OceanClient(trusting) as client:
+        async with OceanClient(replace(access(sim), ca_bundle=tls.authority_pem)) as client:
             assert await client.trial_decrypt(sek) is KeyTrial.KNOWN
         async with OceanClient(access(sim)) as client:
             with pytest.raises(OceanTlsError) as caught:
@@ -231,9 +232,9 @@ async def test_tls_with_the_clinics_own_authority(tls: Tls, sek: SharedEncryptio
 
 
 async def test_a_server_that_speaks_no_tls_is_named_as_that(sim: OceanSim) -> None:
-    plain = OceanAccess(sim.url.replace("http:", "https:"), SITE, CREDENTIAL)
+    plain = sim.url.replace("http:", "https:")
 
-    async with OceanClient(plain) as client:
+    async with OceanClient(replace(access(sim), url=plain)) as client:
         with pytest.raises(OceanTlsError):
             await client.check()
 

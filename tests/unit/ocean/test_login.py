@@ -13,13 +13,14 @@ from ocean_emr.ocean.errors import (
 )
 from ocean_emr.ocean.login import TOKEN_PATH, ClientCredentials
 from ocean_emr.testing.ocean_sim import ClientAuth, Fault, FaultKind, OceanSim
+from ocean_emr.testing.serving import LOOPBACK
 
 SITE = "1001"
 CLIENT = ClientCredentials("client-0001", "clientsecret-0001")
 
 
 def client_of(sim: OceanSim, credentials: ClientCredentials = CLIENT) -> OceanClient:
-    return OceanClient(OceanAccess(sim.url, SITE, credentials), deadline_seconds=0.5)
+    return OceanClient(OceanAccess(sim.url, SITE, credentials, addresses=LOOPBACK), deadline_seconds=0.5)
 
 
 async def test_a_token_is_fetched_once_and_used_until_it_ends(sim: OceanSim, sek: SharedEncryptionKey) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from ocean_emr.ocean.crypto import SharedEncryptionKey
 from ocean_emr.ocean.errors import OceanAccessRefusedError
 from ocean_emr.ocean.login import SiteCredential
 from ocean_emr.ocean.profile import Upload
+from ocean_emr.testing.serving import LOOPBACK
 from unit.ocean.certificates import Tls
 
 CREDENTIAL = SiteCredential("sitekey-0001", "sitecredential-0001")
@@ -46,7 +48,8 @@ def url(tmp_path: Path, tls: Tls) -> Iterator[str]:
 async def test_the_program_serves_shows_and_breaks(url: str, tls: Tls, sek: SharedEncryptionKey) -> None:
     upload = Upload.of("p0001", {"externalPatientRef": "p0001", "siteNum": "1001"})
     async with httpx.AsyncClient(base_url=url, verify=tls.trusting()) as looking:
-        async with OceanClient(OceanAccess(url, "1001", CREDENTIAL, ca_bundle=tls.authority_pem)) as client:
+        access = OceanAccess(url, "1001", CREDENTIAL, ca_bundle=tls.authority_pem, addresses=LOOPBACK)
+        async with OceanClient(access) as client:
             assert await client.trial_decrypt(sek) is KeyTrial.KNOWN
             await client.upsert_patients([upload], sek)
             await looking.post("/_sim/faults", json={"kind": "403", "times": None})
@@ -55,9 +58,8 @@ async def test_the_program_serves_shows_and_breaks(url: str, tls: Tls, sek: Shar
             await looking.delete("/_sim/faults")
             await client.check()
         await looking.put("/_sim/sites/1002", json={"siteKey": "k", "siteCredential": "c"})
-        async with OceanClient(
-            OceanAccess(url, "1002", SiteCredential("k", "c"), ca_bundle=tls.authority_pem)
-        ) as added:
+        another = replace(access, site_number="1002", credential=SiteCredential("k", "c"))
+        async with OceanClient(another) as added:
             assert await added.trial_decrypt(sek) is KeyTrial.OCEAN_HAS_NO_KEY
 
         patients = (await looking.get("/_sim/sites/1001/patients")).json()["patients"]

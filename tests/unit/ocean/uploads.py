@@ -6,6 +6,7 @@ from ocean_emr.ocean.client import OceanAccess
 from ocean_emr.ocean.login import SiteCredential
 from ocean_emr.ocean.profile import Upload
 from ocean_emr.testing.ocean_sim import OceanSim
+from ocean_emr.testing.serving import LOOPBACK
 
 SITE = "1001"
 CREDENTIAL = SiteCredential("sitekey-0001", "sitecredential-0001")
@@ -14,7 +15,7 @@ SURNAME = "Surname-of-p0001"
 
 def access(sim: OceanSim, credential: SiteCredential = CREDENTIAL) -> OceanAccess:
     """How the site of the tests reaches `sim`."""
-    return OceanAccess(sim.url, SITE, credential)
+    return OceanAccess(sim.url, SITE, credential, addresses=LOOPBACK)
 
 
 def patient(ref: str) -> Upload:

@@ -11,7 +11,7 @@ from ocean_api.reasons import Reason
 from ocean_api.report import CheckReport, Problem, ProviderName, Run, SyncReport, Trigger, WorkerReport
 from ocean_api.settings import DatabaseAccess, VaultAccess
 from ocean_api.v1alpha1.spec import OceanSiteSpec
-from ocean_api.v1alpha1.status import KeyStatus, OceanSiteStatus
+from ocean_api.v1alpha1.status import HandOver, KeyStatus, OceanSiteStatus
 from ocean_operator.core.facts import Facts, check_token, window_token
 from ocean_operator.core.platform import Platform
 from ocean_operator.core.site import Manifest, Site, SiteKey, read_site
@@ -121,9 +121,15 @@ class Known:
     clinic: Site
     facts: Facts = NOTHING_KNOWN
 
-    def key(self, version: int = 1, fingerprint: str = "f1") -> Known:
+    def key(self, version: int = 1, fingerprint: str = "f1", hand_over: HandOver = HandOver.NONE) -> Known:
         """Vault holds the clinic's key."""
-        key = KeyStatus(fingerprint=fingerprint, version=version, stored_at=NOW - timedelta(hours=2), source="Generate")
+        key = KeyStatus(
+            fingerprint=fingerprint,
+            version=version,
+            stored_at=NOW - timedelta(hours=2),
+            source="Generate",
+            hand_over=hand_over,
+        )
         return replace(self, facts=replace(self.facts, key=key))
 
     def check(self, **changes: Any) -> Known:

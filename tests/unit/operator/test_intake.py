@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from ocean_api import names
 from ocean_api.reasons import EXPLANATIONS, Reason
 from ocean_api.v1alpha1.spec import KeySource, KeySpec
-from ocean_operator.core.intake import Decision, Step, StoredKey, decide, identity, key_in, wants_secret
+from ocean_api.v1alpha1.status import HandOver
+from ocean_operator.core.intake import (
+    Decision,
+    Step,
+    StoredKey,
+    decide,
+    hand_over,
+    identity,
+    key_in,
+    not_taken,
+    wants_secret,
+)
 from ocean_operator.core.site import Manifest
 
 GENERATE = KeySpec(source=KeySource.GENERATE)
@@ -21,6 +32,7 @@ LABEL = {names.KEY_INTAKE_LABEL: "true"}
 NONE = StoredKey()
 STORED = StoredKey(version=1, fingerprint="f1", source="Secret", intake="uid-1/5")
 ACCEPTED = StoredKey(version=1, fingerprint="f1", source="Secret", accepted=True)
+TAKEN = StoredKey(version=1, fingerprint="f1", source="Secret", intake="uid-1/5", accepted=True)
 INTERRUPTED = StoredKey(version=1)
 
 
@@ -52,12 +64,14 @@ OTHER = secret(uid="uid-2", resourceVersion="9")
         (HANDED, NONE, GOOD, False, Step.STORE),
         (HANDED, NONE, None, False, Step.REPORT),
         (HANDED, STORED, None, False, Step.NOTHING),
+        (HANDED, STORED, None, True, Step.SETTLE),
         (HANDED, STORED, GOOD, False, Step.NOTHING),
         (HANDED, STORED, GOOD, True, Step.REMOVE_SECRET),
         (HANDED, STORED, OTHER, False, Step.REPLACE),
         (HANDED, INTERRUPTED, GOOD, False, Step.COMPLETE_METADATA),
         (HANDED, ACCEPTED, None, True, Step.NOTHING),
-        (HANDED, ACCEPTED, GOOD, True, Step.REPORT),
+        (HANDED, TAKEN, GOOD, True, Step.REMOVE_SECRET),
+        (HANDED, TAKEN, OTHER, True, Step.SETTLE),
     ],
     ids=[
         "generate",
@@ -66,12 +80,14 @@ OTHER = secret(uid="uid-2", resourceVersion="9")
         "hand-over",
         "hand-over awaited",
         "stored, Secret gone",
+        "stored and read back, Secret gone",
         "stored, not read back",
         "stored and read back",
         "another hand-over before any was accepted",
         "stored, process died before its metadata",
         "accepted",
-        "accepted, another hand-over",
+        "accepted, Secret not gone yet",
+        "accepted, another Secret in its place",
     ],
 )
 def test_the_next_step(
@@ -92,7 +108,6 @@ def test_a_step_needs_no_words() -> None:
     ("stored", "given_secret", "reason", "says"),
     [
         (NONE, None, Reason.KEY_SECRET_MISSING, "Secret hand-over is not in the clinic's namespace."),
-        (ACCEPTED, GOOD, Reason.KEY_ALREADY_STORED, "Secret hand-over was not used."),
         (
             NONE,
             secret(annotations={"argocd.argoproj.io/tracking-id": "x"}),
@@ -162,7 +177,6 @@ def test_a_step_needs_no_words() -> None:
     ],
     ids=[
         "missing",
-        "already stored",
         "Argo CD annotation",
         "Argo CD label",
         "kubectl apply",
@@ -217,7 +231,7 @@ def test_exposure_is_told_before_anything_else() -> None:
         (GENERATE, STORED, False),
         (HANDED, NONE, True),
         (HANDED, STORED, True),
-        (HANDED, StoredKey(version=1, fingerprint="f1", accepted=True, intake="uid-1/5"), True),
+        (HANDED, TAKEN, True),
         (HANDED, ACCEPTED, False),
     ],
     ids=["generate", "generated", "awaited", "stored", "accepted, Secret not yet gone", "accepted"],
@@ -228,6 +242,43 @@ def test_a_secret_is_read_only_while_it_matters(
     wanted: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     assert wants_secret(key, stored) is wanted
+
+
+# What a Secret that lies there is to a person
+
+
+@pytest.mark.parametrize(
+    ("stored", "lying", "expected"),
+    [
+        (STORED, GOOD, HandOver.TAKEN),
+        (TAKEN, GOOD, HandOver.TAKEN),
+        (TAKEN, OTHER, HandOver.NOT_TAKEN),
+        (ACCEPTED, GOOD, HandOver.NOT_TAKEN),
+        (STORED, OTHER, HandOver.NONE),
+        (NONE, GOOD, HandOver.NONE),
+        (ACCEPTED, None, HandOver.NONE),
+    ],
+    ids=[
+        "on its way",
+        "accepted",
+        "changed on its way",
+        "a second one",
+        "refused beside a key that may still be replaced",
+        "refused",
+        "gone",
+    ],
+)
+def test_a_secret_that_holds_a_key_in_the_clear_is_known(
+    stored: StoredKey, lying: Manifest | None, expected: HandOver
+) -> None:
+    assert hand_over(stored, lying) is expected
+
+
+def test_a_secret_that_was_not_taken_is_told_with_its_remedy() -> None:
+    said = not_taken("hand-over")
+
+    assert "Secret hand-over was not taken" in said
+    assert said.endswith(EXPLANATIONS[Reason.KEY_ALREADY_STORED].remedy)
 
 
 # The key in it

@@ -97,6 +97,17 @@ def test_the_first_thing_wrong_is_the_one_that_is_told() -> None:
     assert key_alone.summary == Reason.KEY_WEAK
 
 
+def test_what_is_known_to_be_wrong_is_told_before_what_waits_for_it() -> None:
+    """A key that could not be tried because a Secret is missing: `KeyPending` would have a person wait for ever."""
+    clinic = site()
+    untried = Known(clinic).key().check(key_tried=False, access=problem(Reason.CREDENTIALS_SECRET_MISSING)).facts
+    status = status_of(clinic, untried)
+
+    assert verdict(status, KEY) == ("Unknown", Reason.KEY_PENDING)
+    assert status.summary == Reason.CREDENTIALS_SECRET_MISSING
+    assert verdict(status, RECONCILING) == ("False", Reason.UP_TO_DATE)
+
+
 def test_ready_says_which_condition_to_read_and_why() -> None:
     clinic = site()
     status = status_of(clinic, served(clinic).but(key_problem=problem(Reason.KEY_WEAK)))

@@ -14,22 +14,26 @@ from ocean_emr.records import Provider, ProviderId
 from ocean_emr.sync import program, progress
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-SECOND = timedelta(seconds=1)
 BY_CHECK = problem(Reason.EMR_AUTH_REFUSED, "Refused in a check.", NOW)
 BY_SYNC = problem(Reason.EMR_AUTH_REFUSED, "Refused in a run.", NOW)
-SYNC = progress.failed(SyncReport(), BY_SYNC, refused="d1")
+MISSING = problem(Reason.CREDENTIALS_SECRET_MISSING, "Secret emr is not there.", NOW)
+SYNC = progress.failed(SyncReport(), BY_SYNC, refused="d1", refusal_id="r1")
+CLOCKS = pytest.mark.parametrize("ahead", [timedelta(0), timedelta(hours=1), -timedelta(hours=1)])
+"""How far the clock of the last check's pod is ahead of the one that met the refusal."""
 
 
 def last(
+    knew: str | None = "",
     *,
     token: str = "t1",  # noqa: S107 - names a request
     refused: str = "",
     at: datetime = NOW,
     access: Problem | None = None,
 ) -> CheckReport:
-    return CheckReport(token=token, at=at, refused=refused, access=access or (BY_CHECK if refused else None))
+    return CheckReport(token=token, at=at, knew=knew, refused=refused, access=access or (BY_CHECK if refused else None))
 
 
+@CLOCKS
 @pytest.mark.parametrize(
     ("token", "before", "sync", "expected"),
     [
@@ -42,22 +46,44 @@ def last(
         # The Secret has changed.
         ("t1", last(refused="d0"), None, None),
         # A run was refused, and this check follows from that by itself.
-        ("t2", last(at=NOW - SECOND), SYNC, BY_SYNC),
-        ("t2", last(at=NOW), SYNC, BY_SYNC),
+        ("t2", last(), SYNC, BY_SYNC),
+        ("t2", last("r0"), SYNC, BY_SYNC),
         ("t1", None, SYNC, BY_SYNC),
-        # That has been told, even within the same second; now a person asks.
-        ("t3", last(token="t2", refused="d1", at=NOW), SYNC, None),
-        ("t3", last(token="t2", refused="d1", at=NOW + SECOND), SYNC, None),
+        # The Secret was not there when that check ran first.
+        ("t2", last(token="t2", access=MISSING), SYNC, BY_SYNC),
+        # That has been told; now a person asks.
+        ("t3", last("r1", token="t2", refused="d1"), SYNC, None),
         # A person asked, and something else stood in the way.
-        ("t3", last(token="t3", at=NOW + SECOND, access=BY_CHECK), SYNC, None),
+        ("t3", last("r1", token="t3", access=MISSING), SYNC, None),
+        # It was refused again after a person had asked and a check had accepted it.
+        ("t4", last("r1", token="t3"), progress.failed(SYNC, BY_SYNC, refused="d1", refusal_id="r2"), BY_SYNC),
         # The run was refused with what the Secret held before.
         ("t2", last(), SYNC.model_copy(update={"refused": "d0"}), None),
     ],
 )
 def test_credentials_that_were_refused_are_tried_again_only_when_somebody_asks(
-    token: str, before: CheckReport | None, sync: SyncReport | None, expected: Problem | None
+    token: str, before: CheckReport | None, sync: SyncReport | None, expected: Problem | None, ahead: timedelta
 ) -> None:
+    before = before and before.model_copy(update={"at": NOW + ahead})
+
     assert refused_before(token, "d1", before, sync) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        # Told by the check's own report, or by its time.
+        (last(None, token="t2", refused="d1"), None),
+        (last(None, token="t2", at=NOW + timedelta(seconds=1), access=MISSING), None),
+        (last(None, at=NOW), BY_SYNC),
+        (last(None, at=NOW - timedelta(seconds=1)), BY_SYNC),
+    ],
+)
+def test_rows_of_an_older_version_are_told_apart_by_time(before: CheckReport, expected: Problem | None) -> None:
+    """An upgrade finds no more in them. Whoever was told of the refusal before it need ask only once."""
+    old = SYNC.model_copy(update={"refusal_id": ""})
+
+    assert refused_before("t3", "d1", before, old) == expected
 
 
 def provider(number: int, name: str) -> Provider:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocean_api.addresses import PUBLIC_ONLY, AddressRules
 from ocean_api.reasons import Reason
 from ocean_api.report import Problem
+from ocean_api.settings import DatabaseAccess, SiteSettings, VaultAccess
 from ocean_api.v1alpha1.spec import OceanSiteSpec
 from ocean_emr.envelope import DataKey
 from ocean_emr.ocean.crypto import SharedEncryptionKey
@@ -52,6 +54,17 @@ def spec(emr: str = "OscarPro", *, url: str = "https://emr.example.org/oscar") -
             "emr": {"type": emr, **blocks[emr]},
             "key": {"source": "Generate"},
         }
+    )
+
+
+def settings(**allowed: tuple[str, ...]) -> SiteSettings:
+    return SiteSettings(
+        namespace="clinic-a",
+        name="north",
+        spec=spec(),
+        vault=VaultAccess(address="https://vault:8200"),
+        database=DatabaseAccess(host="db"),
+        **allowed,  # type: ignore[arg-type]
     )
 
 
@@ -135,9 +148,16 @@ def test_credentials_that_will_not_do_are_named_by_field(
 def test_credentials_for_ocean_prefer_the_sites_own() -> None:
     both = {**OCEAN, "clientId": "i", "clientSecret": "s"}
 
-    assert ocean_access(spec(), Credentials(both, {})).credential == SiteCredential("k1", "c1")
-    client = ocean_access(spec(), Credentials({"clientId": "i", "clientSecret": "s"}, {})).credential
+    assert ocean_access(settings(), Credentials(both, {})).credential == SiteCredential("k1", "c1")
+    client = ocean_access(settings(), Credentials({"clientId": "i", "clientSecret": "s"}, {})).credential
     assert client == ClientCredentials("i", "s")
+
+
+def test_connections_to_ocean_lead_where_the_installation_allows() -> None:
+    allowed = settings(allowed_address_ranges=("10.8.0.0/16",), allowed_host_suffixes=("demo.svc",))
+
+    assert ocean_access(settings(), Credentials(OCEAN, {})).addresses == PUBLIC_ONLY
+    assert ocean_access(allowed, Credentials(OCEAN, {})).addresses == AddressRules.parse(["10.8.0.0/16"], [".demo.svc"])
 
 
 KEY = DataKey(bytes(32))

@@ -23,8 +23,8 @@ def after(report: SyncReport, kind: SyncKind, **facts: object) -> SyncReport:
     return progress.succeeded(report, RUN, kind=kind, **plain)  # type: ignore[arg-type]
 
 
-def check(*, access: Problem | None = None, at: datetime = LATER, refused: str = "") -> CheckReport:
-    return CheckReport(token="t", at=at, access=access, refused=refused)
+def check(knew: str | None, *, at: datetime = LATER, **facts: object) -> CheckReport:
+    return CheckReport.model_validate({"token": "t", "at": at, "knew": knew, **facts})
 
 
 def test_run_begins_and_ends() -> None:
@@ -63,10 +63,10 @@ def test_success_of_a_run_by_the_clock_leaves_the_window_as_it_is() -> None:
 
 
 def test_success_takes_a_refusal_back() -> None:
-    before = progress.failed(SyncReport(), REFUSAL, refused="d1")
+    before = progress.failed(SyncReport(), REFUSAL, refused="d1", refusal_id="r1")
 
     report = after(before, SyncKind.RECENT)
-    assert (report.refused, report.refusal, report.problem) == ("", None, None)
+    assert (report.refused, report.refusal, report.refusal_id, report.problem) == ("", None, "", None)
 
 
 def test_success_with_a_reservation_tells_it() -> None:
@@ -127,12 +127,10 @@ def test_failure_keeps_what_was_achieved() -> None:
 
 
 def test_failure_by_refusal_is_kept_through_other_troubles() -> None:
-    report = progress.failed(progress.failed(SyncReport(), REFUSAL, refused="d1"), DOWN)
-
-    assert (report.problem, report.refused, report.refusal) == (DOWN, "d1", REFUSAL)
+    assert (REFUSED.problem, REFUSED.refused, REFUSED.refusal, REFUSED.refusal_id) == (DOWN, "d1", REFUSAL, "r1")
 
 
-REFUSED = progress.failed(progress.failed(SyncReport(), REFUSAL, refused="d1"), DOWN)
+REFUSED = progress.failed(progress.failed(SyncReport(), REFUSAL, refused="d1", refusal_id="r1"), DOWN)
 
 
 def test_refused_credentials_are_not_shown_again() -> None:
@@ -144,15 +142,45 @@ def test_other_credentials_are() -> None:
     assert progress.refused_before(SyncReport(), None, "d1") is None
 
 
-def test_refused_credentials_are_shown_when_a_check_has_accepted_them_since() -> None:
-    assert progress.refused_before(REFUSED, check(), "d1") is None
+CLOCKS = pytest.mark.parametrize("ahead", [timedelta(0), timedelta(hours=1), -timedelta(hours=1)])
+"""How far the clock of the check's pod is ahead of the one that met the refusal."""
 
 
-@pytest.mark.parametrize(
-    "last", [check(at=NOW), check(at=NOW - timedelta(days=1)), check(access=REFUSAL), check(access=DOWN)]
-)
-def test_refused_credentials_are_not_shown_after_an_older_check_or_one_that_failed(last: CheckReport) -> None:
-    assert progress.refused_before(REFUSED, last, "d1") == REFUSAL
+@CLOCKS
+def test_refused_credentials_are_shown_when_a_check_that_knew_has_accepted_them(ahead: timedelta) -> None:
+    assert progress.refused_before(REFUSED, check("r1", at=NOW + ahead), "d1") is None
+
+
+@CLOCKS
+@pytest.mark.parametrize("knew", ["", "r0", None])
+def test_refused_credentials_are_not_shown_after_a_check_that_did_not_know(knew: str | None, ahead: timedelta) -> None:
+    """It may have been at work while the synchronisation was refused, or belong to an older version."""
+    assert progress.refused_before(REFUSED, check(knew, at=NOW + ahead), "d1") == REFUSAL
+
+
+@pytest.mark.parametrize("found", [{"access": REFUSAL}, {"access": DOWN}, {"key": DOWN}])
+def test_refused_credentials_are_not_shown_after_a_check_that_did_not_get_to_them(found: dict[str, Problem]) -> None:
+    """With a key that will not do, the EMR is not asked at all."""
+    assert progress.refused_before(REFUSED, check("r1", **found), "d1") == REFUSAL
+
+
+OLD = REFUSED.model_copy(update={"refusal_id": ""})
+"""As a version wrote it that gave refusals no names."""
+
+
+@pytest.mark.parametrize(("at", "expected"), [(LATER, None), (NOW, REFUSAL), (NOW - timedelta(days=1), REFUSAL)])
+def test_rows_of_an_older_version_are_told_apart_by_time(at: datetime, expected: Problem | None) -> None:
+    """An upgrade finds no more in them. Whoever had asked for the check before it need not ask again."""
+    assert progress.refused_before(OLD, check(None, at=at), "d1") == expected
+
+
+@CLOCKS
+def test_refusal_that_an_older_version_met_is_known_by_its_time(ahead: timedelta) -> None:
+    knew = check(progress.refusal_id(OLD), at=NOW + ahead)
+
+    assert progress.refused_before(OLD, knew, "d1") is None
+    met_again = progress.failed(OLD, problem(Reason.EMR_AUTH_REFUSED, "Again.", LATER), refused="d1")
+    assert progress.refused_before(met_again, knew, "d1") == met_again.refusal
 
 
 ANSWERED = SyncReport(handled=("t-1", "t-2"), window="w")
@@ -217,6 +245,6 @@ def test_nobody_to_read_is_explained(chosen: Selection, reason: Reason, words: s
 def test_report_survives_the_database() -> None:
     """JSON and back, in the form that the operator reads."""
     report = after(progress.failed(HELD, REFUSAL, refused="d1"), SyncKind.RECENT, token="t-1")
-    report = progress.sealed_with(progress.failed(report, REFUSAL, refused="d1"), "f1/1")
+    report = progress.sealed_with(progress.failed(report, REFUSAL, refused="d1", refusal_id="r1"), "f1/1")
 
     assert SyncReport.model_validate(report.model_dump(mode="json", by_alias=True)) == report

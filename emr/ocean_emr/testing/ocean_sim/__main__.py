@@ -9,8 +9,9 @@ from pathlib import Path
 import orjson
 
 from ocean_emr.testing.ocean_sim.answering import State
-from ocean_emr.testing.ocean_sim.server import listener, server
+from ocean_emr.testing.ocean_sim.server import server
 from ocean_emr.testing.ocean_sim.sites import SimSite
+from ocean_emr.testing.serving import listener
 
 
 def main() -> None:

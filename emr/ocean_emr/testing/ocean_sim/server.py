@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 from typing import Self
 
 import uvicorn
@@ -15,24 +14,12 @@ from ocean_emr.testing.ocean_sim.faults import Faults
 from ocean_emr.testing.ocean_sim.sites import ClientAuth, SimSite
 from ocean_emr.testing.ocean_sim.spoiled import Protocol
 from ocean_emr.testing.ocean_sim.webhooks import Webhooks
+from ocean_emr.testing.serving import Server, listener
 
 
-class _Server(uvicorn.Server):
-    """Says when it listens, so that nobody has to ask again and again."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so."""
-        await super().startup(sockets)
-        self.listening.set()
-
-
-def server(state: State, *, tls: tuple[Path, Path] | None = None) -> _Server:
+def server(state: State, *, tls: tuple[Path, Path] | None = None) -> Server:
     """An HTTP server over `state`; `tls` is certificate and key."""
-    return _Server(
+    return Server(
         uvicorn.Config(
             application(state),
             http=Protocol,
@@ -45,18 +32,6 @@ def server(state: State, *, tls: tuple[Path, Path] | None = None) -> _Server:
             ssl_keyfile=tls[1] if tls else None,
         )
     )
-
-
-def listener(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one."""
-    # `socket.create_server` leaves the protocol 0. asyncio then does not set TCP_NODELAY, and each answer whose body
-    # follows its head waits some 40 ms for the client's delayed acknowledgement.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((host, port))
-    listening.listen()
-    return listening
 
 
 class OceanSim:
@@ -112,7 +87,7 @@ class OceanSim:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self._server.should_exit = self._server.force_exit = True
+        self._server.stop()
         self._thread.join(10)
         self._socket.close()
         self._state.webhooks.stop()

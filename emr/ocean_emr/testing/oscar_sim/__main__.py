@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +14,7 @@ from ocean_emr.testing.oscar_sim.app import CONTEXT, SimulatedOscar
 from ocean_emr.testing.oscar_sim.clinic import SimClinic
 from ocean_emr.testing.oscar_sim.demo import demo_clinic
 from ocean_emr.testing.oscar_sim.signatures import Profile, SimCredentials
-from ocean_emr.testing.serving import server
+from ocean_emr.testing.serving import listener, server
 
 DEMO_CREDENTIALS: Final = SimCredentials(
     consumer_key="demo-consumer",
@@ -41,12 +40,12 @@ def main() -> None:
     clinic = demo_clinic(datetime.now(zone).date()) if options.scenario is Scenario.DEMO else SimClinic()
     oscar = SimulatedOscar(clinic, DEMO_CREDENTIALS, profile=options.profile, zone=zone)
     tls = (options.tls_cert, options.tls_key) if options.tls_cert else None
-    listener = socket.create_server((options.host, options.port))
-    port = listener.getsockname()[1]
+    listening = listener(options.host, options.port)
+    port = listening.getsockname()[1]
     what = f"{options.scenario} clinic, {options.profile}, {'https' if tls else 'http'}, port {port}, {CONTEXT}"
     sys.stdout.write(f"OSCAR simulator: {what}\n")
     sys.stdout.flush()
-    server(oscar.application(), tls=tls).run(sockets=[listener])
+    server(oscar.application(), tls=tls).run(sockets=[listening])
 
 
 def _options() -> argparse.ArgumentParser:
