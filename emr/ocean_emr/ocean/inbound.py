@@ -149,7 +149,8 @@ class OceanNote(Received):
     note_id: str
     version: int
     """From the header `payloadVersion`; 0 where that is not a number. UNVERIFIED: that it counts a note's revisions."""
-    chart_id: str
+    chart_id: str = ""
+    """The chart's id in the EMR, as Ocean knows it."""
     update: PatientUpdate
     one_time_key: bytes
     """Opens the keys and names of the note's files."""
@@ -216,7 +217,7 @@ class OpenedReferral(Received):
 class Attachment(Received):
     """A file's content, under a key of its own."""
 
-    content_type: str
+    content_type: str = ""
     encrypted_data: Block
 
 
@@ -224,14 +225,14 @@ class NamedFile(Received):
     """A file whose name and key are opened, and whose content is not fetched yet."""
 
     ref: str
-    name: str
+    name: str = ""
     key: bytes
 
 
 class File(Received):
     """A file, opened."""
 
-    content_type: str
+    content_type: str = ""
     data: bytes
 
 

@@ -238,10 +238,11 @@ def _opened(
     call: Call, answer: Answer, keys: Sequence[SharedEncryptionKey], *, key_iv: str
 ) -> tuple[dict[str, Any], bytes]:
     """The object in an answer whose body is ciphertext and whose headers hold its key; and that key."""
+    data, headers = answer.json(call), answer.headers
     wrapped = inbound.block_of(
-        call, answer.headers.get("oneTimeKey"), answer.headers.get(key_iv), f"the header oneTimeKey or {key_iv}"
+        call, headers.get("oneTimeKey"), headers.get(key_iv), f"the header oneTimeKey or {key_iv}"
     )
-    body = inbound.block_of(call, answer.json(call), answer.headers.get("iv"), "the body or the header iv")
+    body = inbound.block_of(call, data, headers.get("iv"), "the body or the header iv")
     key = inbound.open_key(call, wrapped, keys)
     return inbound.open_object(call, body, key), key
 

@@ -11,11 +11,11 @@ import random
 import secrets
 import ssl
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, count, repeat
-from threading import Event, Lock, Thread
+from threading import Condition, Event, Thread
 from typing import Any, Final, Self
 
 import httpx
@@ -95,7 +95,7 @@ class Webhooks:
         self._held: list[Told] = []
         self._holding: set[str] = set()
         self._numbers = count(1)
-        self._lock = Lock()
+        self._lock = Condition()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._clients: dict[str | None, httpx.AsyncClient] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -174,6 +174,11 @@ class Webhooks:
         """What a receiver has answered for: it must reach the EMR or be held for a person."""
         return [told for told in self.ledger(site_number) if told.accepted]
 
+    def until(self, what: Callable[[], bool], seconds: float = 30.0) -> bool:
+        """Wait until `what` holds, which is asked after each attempt. Returns whether it does."""
+        with self._lock:
+            return self._lock.wait_for(what, seconds)
+
     def pending(self) -> int:
         """How many events are being told, or wait to be told again."""
         return len(self._tasks)
@@ -208,7 +213,9 @@ class Webhooks:
                 await asyncio.sleep(pause / self.speed)
             if await self._attempt(told):
                 return
-        told.given_up = True
+        with self._lock:
+            told.given_up = True
+            self._lock.notify_all()
 
     async def _attempt(self, told: Told) -> bool:
         """Tell once. Returns whether it was accepted."""
@@ -216,8 +223,10 @@ class Webhooks:
         if receiver is None:
             return False
         status = await self._post(receiver, _body(told))
-        told.answers.append(status)
-        told.accepted += httpx.codes.is_success(status)
+        with self._lock:
+            told.answers.append(status)
+            told.accepted += httpx.codes.is_success(status)
+            self._lock.notify_all()
         return httpx.codes.is_success(status)
 
     async def _challenge(self, receiver: Receiver) -> bool:
