@@ -373,9 +373,13 @@ class Landscape:
 
     def message_records(self, clinic: Clinic) -> list[tuple[str, int]]:
         """Action and number of messages of everything in its audit that counts some, oldest first."""
-        query = "select action, (what ->> 'messages')::int from ocean.audit where site = %s and what ? 'messages' order by seq"
         with psycopg.connect(self.installation.server.admin) as admin:
-            return [(action, number) for action, number in admin.execute(query, [clinic.id]).fetchall()]
+            rows = admin.execute(
+                "select action, (what ->> 'messages')::int from ocean.audit"
+                " where site = %s and what ? 'messages' order by seq",
+                [clinic.id],
+            ).fetchall()
+        return [(action, number) for action, number in rows]
 
     def records(self, clinic: Clinic) -> list[tuple[str, str]]:
         """Action and text of everything in its audit by the operator, oldest first."""
