@@ -63,6 +63,18 @@ class Trouble(StrEnum):
     """A write is carried out, and answered by status 500."""
 
 
+OF_WRITES: Final = frozenset(
+    {
+        Trouble.WRITE_RIGHT_MISSING,
+        Trouble.WRITES_REFUSED,
+        Trouble.SILENT_BEFORE,
+        Trouble.SILENT_AFTER,
+        Trouble.RESET_AFTER,
+        Trouble.FAILED_AFTER,
+    }
+)
+
+
 class Rig(Protocol):
     """One EMR, to be checked through its adapter."""
 
