@@ -76,13 +76,12 @@ class Desk:
         """
         if row.body is None:
             raise AssertionError("what waits has a body")
-        body = await self.keys.open(row.body, _place(self.site, row))
+        body = await self.keys.open(row.body, place_of(self.site, row.source_id, row.version))
         return Delivery.of(row.source_id, row.version, Kind(row.kind), body)
 
     async def seal(self, delivery: Delivery) -> Sealed:
         """The content of `delivery`, for its row."""
-        place = Place(self.site, "message", f"{delivery.source_id}/{delivery.version}")
-        return await self.keys.seal(delivery.body(), place)
+        return await self.keys.seal(delivery.body(), place_of(self.site, delivery.source_id, delivery.version))
 
     async def plan(self, row: Queued) -> Plan | None:
         """The writes that were begun; None when none were.
@@ -93,7 +92,7 @@ class Desk:
         """
         if row.plan is None:
             return None
-        dumped = await self.keys.open(row.plan, _place(self.site, row, "message-plan"))
+        dumped = await self.keys.open(row.plan, place_of(self.site, row.source_id, row.version, "message-plan"))
         if digest(dumped) != row.plan_digest:
             raise PlanUnreadableError("the kept plan is not the one that was begun")
         return Plan.load(dumped)
@@ -113,7 +112,7 @@ class Desk:
     async def intend(self, row: Queued, plan: Plan) -> None:
         """See `steps.intend`."""
         dumped = plan.dump()
-        sealed = await self.keys.seal(dumped, _place(self.site, row, "message-plan"))
+        sealed = await self.keys.seal(dumped, place_of(self.site, row.source_id, row.version, "message-plan"))
         await self.surely(lambda transaction: steps.intend(transaction, self.lease, row, sealed, digest(dumped)))
 
     async def go_on(self, row: Queued, *, written: int, emr_ref: str) -> None:
@@ -184,5 +183,6 @@ class Charts:
         return Place(self.desk.site, "chart-link", ref)
 
 
-def _place(site: str, row: Queued, kind: str = "message") -> Place:
-    return Place(site, kind, f"{row.source_id}/{row.version}")
+def place_of(site: str, source_id: str, version: int, kind: str = "message") -> Place:
+    """Where a delivery's content is at home, or what else of it `kind` names."""
+    return Place(site, kind, f"{source_id}/{version}")

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 
@@ -14,6 +14,7 @@ from ocean_emr.envelope import DataKey, Place, StoredDataUnreadableError
 from ocean_emr.ocean.crypto import SharedEncryptionKey
 from ocean_emr.pod import key_name, open_data_key
 from ocean_emr.store import data_keys
+from ocean_emr.store.database import Database
 from ocean_emr.store.messages import Sealed
 from ocean_emr.vault.access import SiteAccess
 from ocean_emr.vault.client import StoredKey
@@ -108,17 +109,43 @@ class Keyring:
             return known
         await self.ring()
         if name not in self._opened:
-            self._opened[name] = await self._open_earlier(name)
+            self._opened[name] = await data_key_named(self.access, name)
         return self._opened[name]
 
-    async def _open_earlier(self, name: str) -> DataKey:
-        async with self.access.database.transaction() as transaction:
-            envelope = await data_keys.read(transaction, site=self.access.site, sek_fingerprint=name)
-        _, _, version = name.rpartition("/")
-        if envelope is None or not version.isdigit():
-            raise StoredDataUnreadableError("a message's key")
-        try:
-            stored = await self.access.key(int(version))
-        except KeyMissingError:
-            raise StoredDataUnreadableError("a message's key") from None
-        return DataKey.unwrap(envelope, stored.key, site=self.access.site)
+
+class KeySource(Protocol):
+    """Where a clinic's keys are: its Vault and its database, as its pods or a person reach them."""
+
+    @property
+    def site(self) -> str:
+        """The clinic, as `namespace/name`."""
+        ...
+
+    @property
+    def database(self) -> Database:
+        """The clinic's rows."""
+        ...
+
+    async def key(self, version: int | None = None) -> StoredKey:
+        """The Shared Encryption Key, the present one or that version of it. Vault records each reading."""
+        ...
+
+
+async def data_key_named(source: KeySource, name: str) -> DataKey:
+    """The data key of that name, opened under the version of the Shared Encryption Key that the name tells.
+
+    Raises:
+        VaultError: As listed in `vault/errors.py`.
+        StoreError: As listed in `store/errors.py`.
+        StoredDataUnreadableError: It is not to be had any more, or was altered.
+    """
+    async with source.database.transaction() as transaction:
+        envelope = await data_keys.read(transaction, site=source.site, sek_fingerprint=name)
+    _, _, version = name.rpartition("/")
+    if envelope is None or not version.isdigit():
+        raise StoredDataUnreadableError("a message's key")
+    try:
+        stored = await source.key(int(version))
+    except KeyMissingError:
+        raise StoredDataUnreadableError("a message's key") from None
+    return DataKey.unwrap(envelope, stored.key, site=source.site)

@@ -133,7 +133,7 @@ class Vault:
         try:
             answer = self._client().write_data(path, data={"role": self._role, "jwt": jwt})
         except Exception as error:  # noqa: BLE001 - sorted and raised again
-            _raise(error, f"log in as {self._role}")
+            raise_vault_error(error, f"log in as {self._role}")
         auth = _member(answer, "auth")
         token = _Token(_text(auth, "client_token"), time.monotonic() + _number(auth, "lease_duration"))
         self._tokens = [known for known in self._tokens if known.ends > time.monotonic()]
@@ -143,35 +143,13 @@ class Vault:
     def _read_key(self, path: str, version: int | None) -> StoredKey:
         client = self._log_in()
         try:
-            answer = client.secrets.kv.v2.read_secret_version(
-                path, version=version, mount_point=names.VAULT_KV_MOUNT, raise_on_deleted_version=True
-            )
-        except hvac.exceptions.InvalidPath:
-            raise KeyMissingError(f"Vault holds no key at {names.VAULT_KV_MOUNT}/{path}.") from None
-        except Exception as error:  # noqa: BLE001 - sorted and raised again
-            _raise(error, f"read {names.VAULT_KV_MOUNT}/{path}")
+            return read_key(client, path, version)
         finally:
             self._revoke(self._tokens.pop())
-        data = _member(answer, "data")
-        metadata = _member(data, "metadata")
-        custom = metadata.get("custom_metadata") or {}
-        if not custom.get("fingerprint"):
-            # Between the two requests that store a key, or after somebody stored one by hand.
-            raise VaultAnswerError("The key in Vault has no fingerprint beside it yet; the operator adds one.")
-        return StoredKey(
-            SharedEncryptionKey(_text(_member(data, "data"), names.SEK_FIELD)),
-            fingerprint=_text(custom, "fingerprint"),
-            version=int(_number(metadata, "version")),
-        )
 
     def _make_login(self, role: str) -> Login:
-        client = self._log_in()
-        try:
-            answer = client.secrets.database.generate_credentials(role, mount_point=names.VAULT_DATABASE_MOUNT)
-        except Exception as error:  # noqa: BLE001 - sorted and raised again
-            _raise(error, f"get a database login from {role}")
-        data = _member(answer, "data")
-        return Login(_text(data, "username"), _text(data, "password"), _number(answer, "lease_duration"))
+        login, _lease = make_login(self._log_in(), role)
+        return login
 
     def _revoke(self, token: _Token) -> None:
         try:
@@ -191,7 +169,49 @@ class _Token:
     ends: float
 
 
-def _raise(error: Exception, what: str) -> NoReturn:
+def read_key(client: hvac.Client, path: str, version: int | None = None) -> StoredKey:
+    """The key at `path` under the token of `client`; the present one if no version is named.
+
+    Raises:
+        VaultError: As listed in `errors.py`.
+    """
+    try:
+        answer = client.secrets.kv.v2.read_secret_version(
+            path, version=version, mount_point=names.VAULT_KV_MOUNT, raise_on_deleted_version=True
+        )
+    except hvac.exceptions.InvalidPath:
+        raise KeyMissingError(f"Vault holds no key at {names.VAULT_KV_MOUNT}/{path}.") from None
+    except Exception as error:  # noqa: BLE001 - sorted and raised again
+        raise_vault_error(error, f"read {names.VAULT_KV_MOUNT}/{path}")
+    data = _member(answer, "data")
+    metadata = _member(data, "metadata")
+    custom = metadata.get("custom_metadata") or {}
+    if not custom.get("fingerprint"):
+        # Between the two requests that store a key, or after somebody stored one by hand.
+        raise VaultAnswerError("The key in Vault has no fingerprint beside it yet; the operator adds one.")
+    return StoredKey(
+        SharedEncryptionKey(_text(_member(data, "data"), names.SEK_FIELD)),
+        fingerprint=_text(custom, "fingerprint"),
+        version=int(_number(metadata, "version")),
+    )
+
+
+def make_login(client: hvac.Client, role: str) -> tuple[Login, str]:
+    """A new database login from Vault's database role `role`, and the lease by which it can be ended.
+
+    Raises:
+        VaultError: As listed in `errors.py`.
+    """
+    try:
+        answer = client.secrets.database.generate_credentials(role, mount_point=names.VAULT_DATABASE_MOUNT)
+    except Exception as error:  # noqa: BLE001 - sorted and raised again
+        raise_vault_error(error, f"get a database login from {role}")
+    data = _member(answer, "data")
+    login = Login(_text(data, "username"), _text(data, "password"), _number(answer, "lease_duration"))
+    return login, _text(answer, "lease_id")
+
+
+def raise_vault_error(error: Exception, what: str) -> NoReturn:
     """Raise what `error` means for the caller. Vault's own words are kept: they name paths and causes, no secrets."""
     said = str(error.args[0]) if error.args else ""
     match error:
