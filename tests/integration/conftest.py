@@ -11,11 +11,15 @@ import pytest
 
 from integration.installation import Installation, make_reviewer, surroundings
 from integration.logins import Logins, where
+from integration.real_fhir import Emr
 from integration.sites import Site
+from integration.sync.clinic import Tls
 from ocean_dev.control_plane import ControlPlane
+from ocean_dev.servers.fhir import FhirServer
 from ocean_dev.servers.openbao import openbao
 from ocean_dev.servers.postgres import Postgres, postgres
 from ocean_emr.store.migrate import migrate, upgrade
+from ocean_emr.testing.ocean_sim import OceanSim
 
 _numbers = itertools.count(1)
 
@@ -32,6 +36,16 @@ def server() -> Iterator[Postgres]:
     with postgres() as running:
         upgrade(where(running), Logins(running).new("ocean-migrate"))
         yield running
+
+
+@pytest.fixture(scope="session")
+def emr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emr]:
+    """A real FHIR server."""
+    with FhirServer.start(tmp_path_factory.mktemp("fhir")) as running:
+        emr = Emr(running.base_url)
+        # The first capability statement takes seconds, longer than the suite's short limits wait.
+        assert emr.http.get("metadata").is_success
+        yield emr
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +92,19 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         installed.prepare()
         anyio.run(migrate, installed.migrate_settings())
         yield installed
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    """The simulators' certificate."""
+    return Tls.made_in(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def running_ocean(tls: Tls) -> Iterator[OceanSim]:
+    """One Ocean for all tests; each clinic begins it anew."""
+    with OceanSim(tls=tls.files) as running:
+        yield running
 
 
 def _register(operator: psycopg.Connection) -> Site:

@@ -5,123 +5,28 @@ The conformance suite runs here a second time, so that nothing rests on the stub
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-import httpx
-import orjson
 import pytest
 
-from conformance.rigs.fhir import FhirRig
-from ocean_dev.servers.fhir import FhirServer
+from integration.real_fhir import Emr, RealRig
 from ocean_emr.clinic_time import clinic_time
 from ocean_emr.errors import EmrNotFoundError
 from ocean_emr.records import Appointment, AppointmentId, PatientId, ProviderId
 from ocean_emr.testing.conformance import CHECKS, Check, Clinic
 from ocean_emr.testing.conformance.clinic import ALICE, CLOCK_CHANGE, DAY, PATIENTS, ZOE, ZONE, booking, moment_utc
 from ocean_emr.testing.conformance.rig import pages_of
-from ocean_emr.testing.fhir_clinic import Resource, appointment_resource
+from ocean_emr.testing.fhir_clinic import appointment_resource
 from ocean_emr.testing.fhir_faults import Fault, FaultKind
 from ocean_emr.testing.fhir_gateway import TOKEN_PATH
 
 pytestmark = pytest.mark.xdist_group("fhir-server")
 
-_AT_A_TIME = 200
-_FHIR = {"content-type": "application/fhir+json"}
 _SPRING = date(2026, 3, 8)
 """At 02:00 the clock in Toronto goes forward to 03:00."""
-
-
-class Emr:
-    """The real server, and what it holds, so that filling it costs only the difference."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.http = httpx.Client(base_url=url, timeout=60, trust_env=False)
-        self._held: dict[str, Resource] = {}
-
-    def fill(self, resources: Sequence[Resource], *, touched: bool) -> None:
-        """Hold these and nothing else. `touched` says that others than us have written since."""
-        if touched:
-            self._look_again()
-        wanted = {f"{each['resourceType']}/{each['id']}": each for each in resources}
-        changes = [_change("DELETE", path) for path in self._held.keys() - wanted.keys()]
-        changes += [
-            _change("PUT", path) | {"resource": resource}
-            for path, resource in wanted.items()
-            if self._held.get(path) != resource
-        ]
-        for begin in range(0, len(changes), _AT_A_TIME):
-            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": changes[begin : begin + _AT_A_TIME]}
-            assert self.http.post("", content=orjson.dumps(bundle), headers=_FHIR).is_success
-        self._held = wanted
-
-    def all(self, kind: str) -> list[Resource]:
-        """Everything of one kind that the server holds."""
-        found, address = [], f"{self.url}/{kind}?_count=100"
-        while address:
-            page = self.http.get(address).raise_for_status().json()
-            found += [entry["resource"] for entry in page.get("entry", ())]
-            address = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
-        return found
-
-    def _look_again(self) -> None:
-        """Forget what may have been changed, and know what was added."""
-        for kind in ("Patient", "Appointment", "DocumentReference"):
-            self._held = {path: each for path, each in self._held.items() if not path.startswith(f"{kind}/")}
-            self._held |= {f"{kind}/{each['id']}": each for each in self.all(kind)}
-
-    def delete(self, path: str) -> None:
-        """Delete one resource, as somebody at the clinic would."""
-        assert self.http.delete(path).is_success
-        del self._held[path]
-
-    def put(self, resource: Resource) -> None:
-        """Create or change one resource, as somebody at the clinic would."""
-        path = f"{resource['resourceType']}/{resource['id']}"
-        assert self.http.put(path, content=orjson.dumps(resource), headers=_FHIR).is_success
-        self._held[path] = resource
-
-
-def _change(method: str, path: str) -> Resource:
-    return {"request": {"method": method, "url": path}}
-
-
-class RealRig(FhirRig):
-    """The gateway with the real server behind it."""
-
-    def __init__(self, emr: Emr) -> None:
-        super().__init__()
-        self.emr = emr
-        self._written = 0
-
-    def upstream(self) -> str:
-        """See `FhirRig`."""
-        return self.emr.url
-
-    def fill(self, resources: Sequence[Resource]) -> None:
-        """See `FhirRig`."""
-        self.emr.fill(resources, touched=self.writes() > self._written)
-        self._written = self.writes()
-
-    def held(self, kind: str) -> Sequence[Resource]:
-        """See `FhirRig`."""
-        return self.emr.all(kind)
-
-    def put(self, resource: Resource) -> None:
-        """See `FhirRig`."""
-        self.emr.put(resource)
-
-
-@pytest.fixture(scope="module")
-def emr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emr]:
-    with FhirServer.start(tmp_path_factory.mktemp("fhir")) as server:
-        emr = Emr(server.base_url)
-        # The first capability statement takes seconds, longer than the suite's short limits wait.
-        assert emr.http.get("metadata").is_success
-        yield emr
 
 
 @pytest.fixture

@@ -54,7 +54,10 @@ def test_a_secret_with_wrong_keys_is_named(kind: EmrType) -> None:
     ("kind", "foreign"),
     [
         (EmrType.OSCAR_PRO, {"ocean_emr.adapters.fhir_r4", "ocean_emr.adapters.none", "authlib"}),
-        (EmrType.FHIR, {"ocean_emr.adapters.oscar", "ocean_emr.oauth1", "oauthlib", "authlib"}),
+        (
+            EmrType.FHIR,
+            {"ocean_emr.adapters.oscar", "ocean_emr.oauth1", "oauthlib", "authlib", "ocean_emr.messages.pdf", "fpdf"},
+        ),
         (EmrType.NONE, {"ocean_emr.adapters.oscar", "ocean_emr.adapters.fhir_r4", "httpx"}),
     ],
 )
