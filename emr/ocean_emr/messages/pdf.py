@@ -48,8 +48,10 @@ _SPELLED: Final = str.maketrans(
 """What questionnaires use and the font lacks."""
 _TURNS: Final = {3: 180, 6: 90, 8: 270}
 """Degrees to the right for each orientation of EXIF. Mirrored pictures, which no camera makes, stay as they are."""
-_MOST_POINTS: Final = {"JPEG": 200_000_000, "PNG": 25_000_000}
+_MOST_POINTS: Final = {"JPEG": 100_000_000, "PNG": 12_000_000}
 """A JPEG goes into the PDF as it is; a PNG is unpacked, four bytes a point, in a pod with little memory."""
+_LARGE: Final = 12_000_000
+"""Points of a progressive JPEG that is not unpacked to see whether it is whole: that takes it all into memory."""
 
 
 def text_pdf(title: str, text: str, *, written_at: datetime) -> bytes:
@@ -87,6 +89,8 @@ def picture_pdf(picture: bytes, *, written_at: datetime) -> bytes:
     Raises:
         PictureUnusableError: Damaged, cut short, of another kind, or too large to unpack.
     """
+    # Phones add a second picture behind the first. Under another name, no library looks for it.
+    picture = picture.replace(b"MPF\x00", b"xxx\x00", 1)
     upright = _checked(picture)
     pdf = _Pages(f"{written_at:%Y-%m-%d %H:%M}")
     pdf.set_creation_date(written_at)
@@ -102,9 +106,12 @@ def _checked(picture: bytes) -> tuple[int, int, int]:
             if width * height > _MOST_POINTS[str(image.format)]:
                 raise PictureUnusableError(f"a picture of {width} by {height} points is too large to unpack")
             turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1), 0)
-            image.draft("RGB", (width // 8, height // 8))  # of a JPEG: enough to see that it is whole
-            image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            if not image.info.get("progressive") or width * height <= _LARGE:
+                image.draft("RGB", (width // 8, height // 8))  # of a JPEG: enough to see that it is whole
+                image.load()
+    except Image.DecompressionBombError:
+        raise PictureUnusableError("a picture of so many points is too large to unpack") from None
+    except (OSError, ValueError, SyntaxError):
         # `from None`: the library's errors may quote the file.
         raise PictureUnusableError("the picture is damaged or cut short") from None
     return width, height, turn

@@ -41,8 +41,8 @@ NOTE_PATH = "/svc/v1/patients/{ref}/notes?oceanSessionId={session}"
 REFERRAL_PATH = "/svc/v1/referrals/{ref}"
 REFERRAL_FILE_PATH = "/svc/v1/referrals/{ref}/attachments/{file}"
 
-MAX_FILE_ANSWER_BYTES = 24 * 1024 * 1024
-"""Room for a file of 17 MiB in base64, and of 5 MiB as an array of numbers. Ocean's own limit is not published."""
+MAX_FILE_ANSWER_BYTES = 14 * 1024 * 1024
+"""Room for a file of 10 MiB in base64, of 3 MiB as an array of numbers. Ocean's own limit is not published."""
 
 _REF = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~:-]{0,127}\Z")
 _VERSION = re.compile(r"[0-9]{1,9}\Z")
