@@ -22,7 +22,7 @@ from ocean_emr.gateway.settings import GatewaySettings
 from ocean_emr.gateway.verifiers import Verifiers
 from ocean_emr.pod import utc_now
 from ocean_emr.problems import problem_of
-from ocean_emr.store.arrivals import Outcome
+from ocean_emr.store.arrivals import Outcome, Verifier
 from ocean_emr.store.errors import StatementRefusedError, StoreError
 from ocean_emr.vault.errors import VaultError
 
@@ -82,12 +82,14 @@ class Gateway:
                 raise RefusedError(Refusal.STOPPING)
             head = read_head(scope)
             async with asyncio.timeout(self._settings.accept_seconds):
-                await self._check_key(head)
+                verifier = await self._check_key(head)
             sent = body.read(await read_body(receive))
             if isinstance(sent, body.RegistrationBody):
                 metrics.REGISTERED.inc()
                 _say("registered", 200, began, site=head.site_number)
                 return accepted({"challenge": sent.challenge})
+            if verifier.is_full:
+                raise RefusedError(Refusal.QUEUE_FULL)
             async with asyncio.timeout(self._settings.accept_seconds):
                 outcome = await self._keep(sent, head)
         except TimeoutError:
@@ -99,8 +101,8 @@ class Gateway:
         _say(outcome, 200, began, site=head.site_number)
         return accepted({"result": outcome})
 
-    async def _check_key(self, head: Head) -> None:
-        """Raises RefusedError unless the clinic is known and a key shown that is its own.
+    async def _check_key(self, head: Head) -> Verifier:
+        """How the clinic's key is known. Raises RefusedError unless the clinic is and the key that was shown is its own.
 
         Who shows the right key is never stopped because of wrong ones, since others may share the address: clients
         behind one proxy, or an old registration of the same clinic at Ocean. What is guessed has 24 characters.
@@ -115,10 +117,10 @@ class Gateway:
             raise RefusedError(Refusal.UNKNOWN_SITE)
         if len(head.keys) == 1:
             if verifier.accepts(head.keys[0]):
-                return
+                return verifier
             verifier = await self._verifiers.renewed(site)
             if verifier and verifier.accepts(head.keys[0]):
-                return
+                return verifier
         self._refuse_if(self._failures.take((head.client, site)), Refusal.TOO_MANY_FAILURES)
         raise RefusedError(Refusal.KEY_WRONG if head.keys else Refusal.KEY_MISSING)
 
@@ -133,8 +135,6 @@ class Gateway:
         match outcome:
             case Outcome.UNKNOWN_SITE:
                 raise RefusedError(Refusal.UNKNOWN_SITE)
-            case Outcome.FULL:
-                raise RefusedError(Refusal.QUEUE_FULL)
             case Outcome.STORED:
                 metrics.ACCEPTED.inc()
             case Outcome.REPLAY:

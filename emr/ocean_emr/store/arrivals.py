@@ -18,8 +18,6 @@ class Outcome(StrEnum):
     REPLAY = "replay"
     """The same event waits already."""
     UNKNOWN_SITE = "unknown-site"
-    FULL = "full"
-    """Too many of the clinic's events wait."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,6 +47,8 @@ class Verifier:
 
     salt: bytes
     digest: bytes
+    is_full: bool = False
+    """Whether so many of the clinic's events wait that no more are to be kept."""
 
     def accepts(self, key: str) -> bool:
         """Whether it was made for `key`. Takes the same time for each wrong one."""
@@ -57,7 +57,7 @@ class Verifier:
 
 async def verifier(transaction: Transaction, site_number: str) -> Verifier | None:
     """How webhooks of the living site with that number are known; None: it takes none, or is not there."""
-    cursor = await transaction.execute("select salt, digest from ocean.webhook_verifier(%s)", [site_number])
+    cursor = await transaction.execute("select salt, digest, is_full from ocean.webhook_verifier(%s)", [site_number])
     row = await cursor.fetchone()
     return Verifier(*row) if row else None
 

@@ -44,17 +44,16 @@ as $$ select coalesce(nullif(current_setting('ocean.most_waiting_events', true),
 -- Keep an event of the living site with that number. `outcome`:
 --   stored        it waits now;
 --   replay        the same event waits already: its fetch will see whatever this one tells of;
---   unknown-site  there is no such site;
---   full          too many of the site's events wait.
--- After the commit the caller wakes the site's worker: `pg_notify(channel, '')`. Not in here, because commits
--- that notify wait for one another, all sites' together; a notification that is lost costs a slow poll.
+--   unknown-site  there is no such site.
+-- It takes the same time however much waits. After the commit the caller wakes the site's worker:
+-- `pg_notify(channel, '')`. Not in here, because commits that notify wait for one another, all sites' together; a
+-- notification that is lost costs a slow poll.
 create function ocean.accept_event(
   number text, event_type text, event_ref text, event_session text, event_source text,
   out outcome text, out channel text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   addressed ocean.site;
-  most integer := ocean.most_waiting_events();
   new_id bigint;
   kept_id bigint;
 begin
@@ -64,11 +63,6 @@ begin
     return;
   end if;
   channel := ocean.message_channel(addressed.group_role);
-  if most <= (select count(*) from (select from ocean.message where message.site = addressed.site
-                                      and kind = 'event' and state = 'accepted' limit most) as waiting) then
-    outcome := 'full';
-    return;
-  end if;
   new_id := nextval('ocean.message_id_seq');
   insert into ocean.message as waiting (id, site, event, step, lane, kind, state, detail, event_key)
   overriding system value
@@ -83,11 +77,16 @@ begin
   outcome := case kept_id when new_id then 'stored' else 'replay' end;
 end $$;
 
--- How webhooks of the living site with that number are known; no row when it takes none, or is not there.
-create function ocean.webhook_verifier(number text) returns table (salt bytea, digest bytea)
+-- How webhooks of the living site with that number are known, and whether so much of it waits that no more is to be
+-- kept; no row when it takes none, or is not there. Counting takes a while where much waits: to be asked now and then.
+create function ocean.webhook_verifier(number text) returns table (salt bytea, digest bytea, is_full boolean)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  select webhook.salt, webhook.digest from ocean.webhook join ocean.site on site.site = webhook.site
+  select webhook.salt, webhook.digest,
+         exists (select from ocean.message as waiting
+                  where waiting.site = site.site and waiting.kind = 'event' and waiting.state = 'accepted'
+                 offset ocean.most_waiting_events())
+    from ocean.webhook join ocean.site on site.site = webhook.site
    where site.site_number = number and site.retired_at is null
 $$;
 
