@@ -35,10 +35,10 @@ async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
 
 
 @pytest.fixture(scope="module")
-async def oscar() -> AsyncIterator[OscarRig]:
-    """The EMR that the faulty adapters speak to."""
-    async with OscarRig(Profile.CLASSIC) as started:
-        yield started
+async def oscars() -> AsyncIterator[dict[Profile, OscarRig]]:
+    """The EMRs that the faulty adapters speak to."""
+    async with OscarRig(Profile.CLASSIC) as classic, OscarRig(Profile.OPEN_O_2026) as current:
+        yield {Profile.CLASSIC: classic, Profile.OPEN_O_2026: current}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -53,8 +53,9 @@ async def test_adapter_keeps_the_contract(rig: Rig, check: Check) -> None:
 
 
 @pytest.mark.parametrize(("fault", "check"), FAULTS, ids=lambda it: it.__name__)
-async def test_check_catches_its_fault(oscar: OscarRig, fault: type[Good], check: Check) -> None:
+async def test_check_catches_its_fault(oscars: dict[Profile, OscarRig], fault: type[Good], check: Check) -> None:
     """Each faulty adapter fails the check that is there for its fault."""
+    oscar = oscars[fault.profile]
     oscar.hold(Clinic())
     oscar.suffer(None)
     with pytest.raises(AssertionError):
