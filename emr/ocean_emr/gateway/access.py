@@ -14,7 +14,7 @@ from ocean_api import names
 from ocean_emr.gateway.settings import GatewaySettings
 from ocean_emr.store import arrivals
 from ocean_emr.store.arrivals import Event, Kept, Verifier
-from ocean_emr.store.database import Database, Transaction, conninfo
+from ocean_emr.store.database import MESSAGES_SCHEMA, Database, Transaction, conninfo
 from ocean_emr.store.errors import DatabaseUnavailableError, DatabaseUnsafeError, StoreError
 from ocean_emr.vault.authorities import public_authorities
 from ocean_emr.vault.client import Vault
@@ -68,7 +68,8 @@ class GatewayDatabase:
             database=names.DATABASE_NAME,
         )
         login = partial(vault.database_login, names.VAULT_GATEWAY_DATABASE_ROLE)
-        async with vault, Database(where, login, application="ocean-gateway") as database:
+        opening = Database(where, login, application="ocean-gateway", schema=MESSAGES_SCHEMA)
+        async with vault, opening as database:
             self._database = database
             log.info("database open")
             try:

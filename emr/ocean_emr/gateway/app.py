@@ -102,7 +102,7 @@ class Gateway:
         return accepted({"result": outcome})
 
     async def _check_key(self, head: Head) -> Verifier:
-        """How the clinic's key is known. Raises RefusedError unless the clinic is and the key that was shown is its own.
+        """How the clinic's key is known. Raises RefusedError unless its own was shown.
 
         Who shows the right key is never stopped because of wrong ones, since others may share the address: clients
         behind one proxy, or an old registration of the same clinic at Ocean. What is guessed has 24 characters.

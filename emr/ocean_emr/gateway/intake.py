@@ -47,6 +47,8 @@ class Intake:
         self._most_waiting = most_waiting
         self._waiting: deque[_Waiting] = deque()
         self._something = asyncio.Event()
+        self._channels: set[str] = set()
+        self._somebody = asyncio.Event()
 
     @property
     def waiting(self) -> int:
@@ -72,13 +74,14 @@ class Intake:
         async with asyncio.TaskGroup() as group:
             for _ in range(_WRITERS):
                 group.create_task(self._write())
+            group.create_task(self._wake_workers())
 
     async def _write(self) -> None:
         while True:
             await self._something.wait()
             batch = self._take()
             if batch:
-                await self._wake_for(await self._settle(batch))
+                await self._settle(batch)
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -90,35 +93,36 @@ class Intake:
             self._something.clear()
         return sorted(batch, key=lambda waiting: waiting[0])
 
-    async def _settle(self, batch: list[_Waiting]) -> set[str]:
-        """Keep a batch and tell everybody in it. Returns the channels of those who are to be woken."""
+    async def _settle(self, batch: list[_Waiting]) -> None:
+        """Keep a batch and tell everybody in it."""
         try:
             kept = await self._keep([event for event, _ in batch])
         except StatementRefusedError as error:
             if len(batch) == 1:
                 _tell(batch[0], error)
-                return set()
+                return
             # One of them cannot be kept. The others shall not suffer from it.
-            return set().union(*[await self._settle([waiting]) for waiting in batch])
-        except asyncio.CancelledError:
             for waiting in batch:
-                waiting[1].cancel()
-            raise
+                await self._settle([waiting])
         except Exception as error:  # noqa: BLE001 - whoever waits raises it
             for waiting in batch:
                 _tell(waiting, error)
-            return set()
-        for waiting, result in zip(batch, kept, strict=True):
-            _tell(waiting, result.outcome)
-        return {result.channel for result in kept if result.channel and result.outcome is Outcome.STORED}
+        else:
+            for waiting, result in zip(batch, kept, strict=True):
+                _tell(waiting, result.outcome)
+            self._channels |= {result.channel for result in kept if result.channel}
+            self._somebody.set()
 
-    async def _wake_for(self, channels: set[str]) -> None:
-        if not channels:
-            return
-        try:
-            await self._wake(sorted(channels))
-        except Exception as error:  # noqa: BLE001 - the workers look by themselves now and then
-            log.warning("workers not woken", error=type(error).__name__)
+    async def _wake_workers(self) -> None:
+        """Wake whoever has something new, as often as the database does it: nobody waits for that."""
+        while True:
+            await self._somebody.wait()
+            self._somebody.clear()
+            channels, self._channels = sorted(self._channels), set()
+            try:
+                await self._wake(channels)
+            except Exception as error:  # noqa: BLE001 - the workers look by themselves now and then
+                log.warning("workers not woken", error=type(error).__name__)
 
 
 def _tell(waiting: _Waiting, what: Outcome | Exception) -> None:

@@ -12,19 +12,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import h11
 import orjson
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ocean_emr.gateway import metrics
 from ocean_emr.gateway.answers import PROBLEM_TYPE, Refusal, problem_document
 from ocean_emr.gateway.settings import GatewaySettings
 
 _LARGEST_HEAD: Final = 16 * 1024
+_READ_AT_ONCE: Final = 256 * 1024
+"""What the loop hands over at most; the rest of a request before may be in it."""
 _KEEP_ALIVE_SECONDS: Final = 65
 """Longer than an ingress keeps its connections, so that it is not surprised by their end."""
 _TLS_SECONDS: Final = 10.0
@@ -35,6 +36,10 @@ _LOOK_AGAIN_SECONDS: Final = 5.0
 log = structlog.get_logger("ocean-gateway")
 
 
+class HeadTooLargeError(Exception):
+    """A request's head is larger than any that Ocean would send."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a connection may cost."""
@@ -43,13 +48,18 @@ class Limits:
     request_seconds: float
 
 
-class PatientProtocol(H11Protocol):
+class PatientProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, patient for a while: who sends a request in drops is cut off, and so are too many."""
 
     def __init__(self, *args: Any, limits: Limits, **more: Any) -> None:
         super().__init__(*args, **more)
         self._limits = limits
         self._deadline: asyncio.TimerHandle | None = None
+        self._in_head = True
+        self._head_size = 0
+        """Bytes of the headers that came so far."""
+        self._unparsed = 0
+        """Bytes that came since, while the head is not complete."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request."""
@@ -58,38 +68,66 @@ class PatientProtocol(H11Protocol):
             metrics.CONNECTIONS_REFUSED.inc()
             transport.abort()
         else:
-            self._deadline = self.loop.call_later(self._limits.request_seconds, transport.abort)
-
-    def data_received(self, data: bytes) -> None:
-        """Take what came, and wait on if it was not a whole request."""
-        super().data_received(data)
-        waits = self.conn.their_state in {h11.IDLE, h11.SEND_BODY}
-        between = self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
-        if not waits or between:
-            self._stop_waiting()
-        elif self._deadline is None:
-            self._deadline = self.loop.call_later(self._limits.request_seconds, self.transport.abort)
+            self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Take what came. The parser keeps what it has of a line, and would do so without end."""
+        self._wait()
+        self._unparsed = self._unparsed + len(data) if self._in_head else 0
+        if self._unparsed > _LARGEST_HEAD + _READ_AT_ONCE:
+            self.send_400_response("")
+        else:
+            super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._in_head = True
+        self._head_size = 0
+        self._wait()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One of its headers, or trailers."""
+        self._head_size += len(name) + len(value)
+        if self._head_size > _LARGEST_HEAD:
+            raise HeadTooLargeError
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Its head is there."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """All of it is there."""
+        super().on_message_complete()
+        self._stop_waiting()
+
     def send_400_response(self, _msg: str) -> None:
         """Refuse what is not HTTP, in the same form as everything else."""
         metrics.REFUSED.labels(Refusal.NOT_HTTP).inc()
-        body = orjson.dumps(problem_document(Refusal.NOT_HTTP))
-        headers = [
-            ("content-type", PROBLEM_TYPE),
-            ("content-length", str(len(body))),
-            ("connection", "close"),
-        ]
-        # Where an answer is under way already, there is no place for another.
-        with contextlib.suppress(h11.LocalProtocolError):
-            head = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
-            for event in (head, h11.Data(data=body), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(event) or b"")
+        self._stop_waiting()
+        earlier = self.cycle is not None and not self.cycle.response_complete
+        if earlier and not self.cycle.more_body:
+            # It would be taken for the answer to the request before.
+            self.cycle.keep_alive = False
+            self.pipeline.clear()
+            self.flow.pause_reading()
+            return
+        if not (earlier and self.cycle.response_started):
+            body = orjson.dumps(problem_document(Refusal.NOT_HTTP))
+            head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: {PROBLEM_TYPE}\r\ncontent-length: {len(body)}\r\n"
+            self.transport.write(f"{head}connection: close\r\n\r\n".encode() + body)
         self.transport.close()
+
+    def _wait(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self._limits.request_seconds, self.transport.abort)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
@@ -191,7 +229,7 @@ def webhook_server(
 
 def probe_server(app: ASGIApp, listener: socket.socket) -> Server:
     """A server for probes, not yet running."""
-    return Server(_config(app, H11Protocol, 1), listener)
+    return Server(_config(app, HttpToolsProtocol, 1), listener)
 
 
 def _config(app: ASGIApp, protocol: Any, grace_seconds: float) -> uvicorn.Config:
@@ -209,7 +247,6 @@ def _config(app: ASGIApp, protocol: Any, grace_seconds: float) -> uvicorn.Config
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=grace_seconds,  # type: ignore[arg-type]
-        h11_max_incomplete_event_size=_LARGEST_HEAD,
     )
 
 

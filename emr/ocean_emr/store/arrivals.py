@@ -86,5 +86,10 @@ async def wake(transaction: Transaction, channels: Sequence[str]) -> None:
 
     So nothing could be lost, and its commit need not wait for the disk.
     """
-    await transaction.execute("select set_config('synchronous_commit', 'off', true)")
-    await transaction.execute("select pg_notify(channel, '') from unnest(%s::text[]) as channel", [list(channels)])
+    await transaction.execute(
+        """
+        select set_config('synchronous_commit', 'off', true), pg_notify(channel, '')
+          from unnest(%s::text[]) as channel
+        """,
+        [list(channels)],
+    )

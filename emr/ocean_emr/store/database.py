@@ -36,6 +36,9 @@ MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
 
 _POOL_SIZE = 4
 _WAIT_SECONDS = 20.0
+# The pool's pauses between attempts double, so after an outage it would come back as late again. Having given up,
+# it begins anew with the next one who asks.
+_RECONNECT_SECONDS = 10.0
 # A connection begins under a login of which half is left at least, and ends within four tenths.
 _LOGIN_SHARE = 0.5
 _CONNECTION_SHARE = 0.4
@@ -133,6 +136,7 @@ class Database:
             max_size=_POOL_SIZE,
             max_lifetime=self._login.lifetime * _CONNECTION_SHARE,
             timeout=_WAIT_SECONDS,
+            reconnect_timeout=_RECONNECT_SECONDS,
             open=False,
         )
         try:
