@@ -14,19 +14,6 @@ from ocean_emr.testing.ocean_sim import OceanSim
 from ocean_emr.testing.oscar_sim import OscarSim
 
 
-@pytest.fixture(scope="session")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
-    """The simulators' certificate."""
-    return Tls.made_in(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="session")
-def running_ocean(tls: Tls) -> Iterator[OceanSim]:
-    """One Ocean for all tests; each clinic begins it anew."""
-    with OceanSim(tls=tls.files) as running:
-        yield running
-
-
 @pytest.fixture
 def oscar(tls: Tls) -> Iterator[OscarSim]:
     """The clinic's EMR."""
