@@ -61,3 +61,10 @@ async def read_everything(sim: OscarSim) -> None:
 
 def ids(pages: list[AppointmentPage]) -> list[str]:
     return [item.id for page in pages for item in page.items]
+
+
+@asynccontextmanager
+async def writer_to(sim: OscarSim) -> AsyncIterator[OscarAdapter]:
+    """With time to answer: what a busy machine leaves unanswered is an unknown outcome."""
+    async with OscarAdapter(sim.url, sim.credentials.as_secret(), limits=FAST, addresses=LOOPBACK) as adapter:
+        yield adapter

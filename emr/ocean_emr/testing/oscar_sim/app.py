@@ -67,7 +67,7 @@ class SimulatedOscar:
         answer = self._answer(request, await request.body(), strike, entry)
         entry.status = answer.status_code
         answer.headers["Date"] = formatdate(self._now(), usegmt=True)
-        return Spoiled(answer, strike.kind) if strike and strike.kind in _DELIVERY else answer
+        return Spoiled(answer, strike) if strike and strike.kind in _DELIVERY else answer
 
     def _answer(self, request: Request, body: bytes, strike: Fault | None, entry: Received) -> Response:
         kind = strike.kind if strike else None

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from ocean_emr.testing.oscar_sim.clinic import SimPatient, next_number
+from ocean_emr.testing.oscar_sim.clinic import NO_DOCTOR, SimPatient, next_number
 from ocean_emr.testing.oscar_sim.faults import FaultKind
 from ocean_emr.testing.oscar_sim.office import Call, Office, Route, crash, denied
 from ocean_emr.testing.oscar_sim.signatures import Profile
@@ -66,7 +66,7 @@ class Charts:
         row = office.clinic.patients.get(wanted)
         if call.foreign_chart:
             row = next(patient for patient in office.clinic.patients.values() if patient.no != wanted)
-        if row is None:
+        if row is None or office.holds(FaultKind.CHART_GONE):
             return self._missing()
         office.ledger.shown[f"patient {row.no}"] += 1
         moves = office.faults.condition(FaultKind.CHART_MOVES)
@@ -127,7 +127,7 @@ class Charts:
             return crash("com.mysql.jdbc.MysqlDataTruncation: Data too long for column")
         if office.holds(FaultKind.NAMES_IN_CAPITALS):
             row = replace(row, last_name=row.last_name.upper(), first_name=row.first_name.upper())
-        row = replace(row, status="AC", family_doctor="", admitted=False, mobile="")
+        row = replace(row, status="AC", family_doctor=NO_DOCTOR, admitted=False, mobile="")
         office.clinic.add(row)
         office.enter("chart", row.no, row.no)
         if asked.get("admissionProgramId") is None:

@@ -10,6 +10,8 @@ from typing import Final
 
 SYSTEM_ACCOUNT: Final = "999998"
 ALSO_SYSTEM: Final = "-1"
+NO_DOCTOR: Final = "<rdohip></rdohip><rd></rd>"
+"""OSCAR's mark-up of a doctor elsewhere, empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class SimPatient:
     home_province: str = ""
     postal: str = ""
     provider_no: str = ""
-    family_doctor: str = ""
+    family_doctor: str = NO_DOCTOR
     alias: str = ""
     chart_no: str = ""
     roster_status: str = ""
@@ -119,6 +121,8 @@ class SimDocument:
     file_name: str
     content: bytes = field(repr=False)
     observed: date | None
+    routed_to: str = ""
+    """The provider in whose inbox it is."""
 
     @property
     def key(self) -> str:

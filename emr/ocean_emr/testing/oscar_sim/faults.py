@@ -55,7 +55,7 @@ class FaultKind(StrEnum):
     RESET_AFTER = "reset-after"
     """Likewise, and the connection breaks off before the first byte."""
     FAILED_AFTER = "500-after"
-    """Likewise, and the answer is a page about an exception."""
+    """Likewise, and the answer is a page about an exception, which quotes `detail`."""
 
     # Conditions, which last as long as the fault is there.
     CLOCK_AHEAD = "clock-ahead"
@@ -78,6 +78,10 @@ class FaultKind(StrEnum):
     """Notes get a uuid of the server's own."""
     NAMES_IN_CAPITALS = "names-in-capitals"
     """New patients' names are stored in capitals."""
+    STATUS_IGNORED = "status-ignored"
+    """A new status is taken, and the old one stays."""
+    CHART_GONE = "chart-gone"
+    """Whoever is found has been deleted since."""
     STATUS_MOVES = "status-moves"
     """Each appointment gets the status in `detail` just after it has been read: the front desk is quicker."""
     CHART_MOVES = "chart-moves"

@@ -119,6 +119,7 @@ class Notes:
             name,
             content,
             office.day(asked.get("observationDate")),
+            asked.get("providerNo") or "",
         )
         office.clinic.add(document)
         office.enter("document", document.demographic_no, document.no, document.key)

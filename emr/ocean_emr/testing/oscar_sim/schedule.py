@@ -138,7 +138,8 @@ class Schedule:
         row = office.clinic.appointments.get(int(number))
         if row is None:
             return crash("java.lang.NullPointerException")
-        row = replace(row, status=call.json().get("status"))
+        if not office.holds(FaultKind.STATUS_IGNORED):
+            row = replace(row, status=call.json().get("status"))
         office.clinic.add(row)
         office.enter("arrival", row.demographic_no, row.no)
         return json_answer({"appointment": self._write.detail(row, None, as_moments=True)})

@@ -39,7 +39,7 @@ def page(title: str, text: str, status: int) -> Response:
 def refusal(fault: Fault) -> Response:
     """The answer to a request that OSCAR never saw."""
     if fault.kind is FaultKind.SILENCE:
-        return Spoiled(Response(), fault.kind)
+        return Spoiled(Response(), fault)
     if fault.kind is FaultKind.REDIRECT:
         return Response(status_code=302, headers={"Location": "https://portal.invalid/login?next=p1001"})
     answer = page("Blocked", "The request was refused.", BEFORE_OSCAR[fault.kind])
@@ -66,22 +66,23 @@ def json_answer(value: Any, status: int = 200) -> Response:
 class Spoiled(Response):
     """A right answer, delivered badly."""
 
-    def __init__(self, good: Response, kind: FaultKind) -> None:
-        """Deliver `good` as `kind` says."""
+    def __init__(self, good: Response, fault: Fault) -> None:
+        """Deliver `good` as `fault` says."""
         super().__init__(good.body, good.status_code)
         self.raw_headers = good.raw_headers
-        self._kind = kind
+        self._fault = fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Deliver."""
         body = bytes(self.body)
-        match self._kind:
+        match self._fault.kind:
             case FaultKind.SILENCE | FaultKind.SILENCE_AFTER:
                 await _until_gone(receive)
             case FaultKind.RESET_AFTER:
                 reset_connection(scope)
             case FaultKind.FAILED_AFTER:
-                await page("HTTP Status 500", "java.lang.NullPointerException: p1001", 500)(scope, receive, send)
+                text = f"java.lang.NullPointerException: p1001 {self._fault.detail}"
+                await page("HTTP Status 500", text, 500)(scope, receive, send)
             case FaultKind.WEB_PAGE:
                 text = body.decode(errors="replace").replace("<", "&lt;")
                 await page("Sign in", f"<pre>{text}</pre>", 200)(scope, receive, send)

@@ -109,7 +109,7 @@ class Writer:
             "email": row.email,
             "officialLanguage": row.language,
             "providerNo": row.provider_no,
-            "familyDoctor": row.family_doctor or "<rdohip></rdohip><rd></rd>",
+            "familyDoctor": row.family_doctor,
             "address": {"address": row.street, "city": row.city, "province": row.home_province, "postal": row.postal},
             "previousAddress": {"address": None, "city": None, "province": None, "postal": None},
             "nurse": row.nurse or None,
