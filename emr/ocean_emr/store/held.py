@@ -15,7 +15,7 @@ from ocean_emr.store.errors import MessageMovedError
 from ocean_emr.store.messages import Sealed, State
 
 MOST_SHOWN: Final = 500
-_LONGEST_WHY: Final = 500
+LONGEST_WHY: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ async def dismiss(transaction: Transaction, *, site: str, number: int, actor: st
         MessageMovedError: It is not held.
         ValueError: There is no reason, or a very long one.
     """
-    if not why.strip() or len(why) > _LONGEST_WHY:
-        raise ValueError(f"Give a reason of at most {_LONGEST_WHY} characters.")
+    if not why.strip() or len(why) > LONGEST_WHY:
+        raise ValueError(f"Give a reason of at most {LONGEST_WHY} characters.")
     cursor = await transaction.execute(
         """
         update ocean.message

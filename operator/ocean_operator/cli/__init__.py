@@ -1,0 +1,1 @@
+"""`oceanctl`: what people ask of the product from a command line."""
