@@ -53,9 +53,9 @@ class FirstCall:
         """Do `then` at the next request."""
         self._then = then
 
-    def _entered(self, method: str, path: str) -> Received:
+    def _entered(self, method: str, path: str, *, writes: bool) -> Received:
         if self._then is not None:
             self.at = time.monotonic()
             then, self._then = self._then, None
             then()
-        return self._enter(method, path)
+        return self._enter(method, path, writes=writes)

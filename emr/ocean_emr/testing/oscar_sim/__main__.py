@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from ocean_emr.testing.oscar_sim.app import CONTEXT, SimulatedOscar
 from ocean_emr.testing.oscar_sim.clinic import SimClinic
 from ocean_emr.testing.oscar_sim.demo import demo_clinic
+from ocean_emr.testing.oscar_sim.journal import Journal
 from ocean_emr.testing.oscar_sim.signatures import Profile, SimCredentials
 from ocean_emr.testing.serving import listener, server
 
@@ -39,6 +40,8 @@ def main() -> None:
     zone = ZoneInfo(options.zone)
     clinic = demo_clinic(datetime.now(zone).date()) if options.scenario is Scenario.DEMO else SimClinic()
     oscar = SimulatedOscar(clinic, DEMO_CREDENTIALS, profile=options.profile, zone=zone)
+    if options.journal:
+        Journal(options.journal).resume(oscar.clinic, oscar.ledger)
     tls = (options.tls_cert, options.tls_key) if options.tls_cert else None
     listening = listener(options.host, options.port)
     port = listening.getsockname()[1]
@@ -56,6 +59,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--tls-key", type=Path, help="its private key, PEM")
     parser.add_argument("--scenario", type=Scenario, choices=list(Scenario), default=Scenario.DEMO)
     parser.add_argument("--profile", type=Profile, choices=list(Profile), default=Profile.OPEN_O_2026)
+    parser.add_argument("--journal", type=Path, help="file that holds what is changed, also over a kill -9")
     parser.add_argument("--zone", default="America/Toronto", help="the clinic's time zone (default: %(default)s)")
     return parser
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -177,6 +177,8 @@ class SimClinic:
     notes: dict[int, SimNote] = field(default_factory=dict)
     documents: dict[int, SimDocument] = field(default_factory=dict)
     statuses: dict[str, SimStatus] = field(default_factory=lambda: {status.code: status for status in _STATUSES})
+    watch: Callable[[Row | int], None] | None = field(default=None, repr=False, compare=False)
+    """Told of each row that is put in, and of each appointment that is deleted, by its number."""
 
     def add(self, *rows: Row) -> None:
         """Put `rows` in, each in the place of one with the same number."""
@@ -194,10 +196,19 @@ class SimClinic:
                     self.documents[row.no] = row
                 case SimStatus():
                     self.statuses[row.code] = row
+            if self.watch:
+                self.watch(row)
+
+    def delete(self, appointment: int) -> bool:
+        """Take an appointment out; False if there is none of this number."""
+        gone = self.appointments.pop(appointment, None)
+        if gone and self.watch:
+            self.watch(appointment)
+        return gone is not None
 
     def become(self, other: SimClinic) -> None:
         """Hold what `other` holds, and nothing else."""
-        for name in self.__slots__:
+        for name in ("providers", "appointments", "patients", "notes", "documents", "statuses"):
             setattr(self, name, getattr(other, name))
 
     def shown_notes(self, demographic_no: int) -> list[SimNote]:

@@ -125,7 +125,7 @@ class Control:
         return Response(status_code=204)
 
     async def _delete_appointment(self, request: Request) -> Response:
-        gone = self._clinic.appointments.pop(request.path_params["no"], None)
+        gone = self._clinic.delete(request.path_params["no"])
         return Response(status_code=204 if gone else 404)
 
     async def _token(self, request: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -52,6 +53,8 @@ class Ledger:
         self.written: list[Written] = []
         self.shown: Counter[str] = Counter()
         """`appointment 5001`, `patient 1001`: how many answers held it."""
+        self.watch: Callable[[Written], None] | None = None
+        """Told of each change."""
 
     def enter(self, method: str, path: str, *, writes: bool) -> Received:
         """A new entry; its other fields are filled in as they become known."""
@@ -60,6 +63,12 @@ class Ledger:
         self.total += 1
         self.writes += writes
         return entry
+
+    def write(self, change: Written) -> None:
+        """Something was written."""
+        self.written.append(change)
+        if self.watch:
+            self.watch(change)
 
     def clear(self) -> None:
         """Forget."""

@@ -75,7 +75,7 @@ class Office:
     def enter(self, what: str, patient: int, ref: object, key: str = "") -> None:
         """Tell the ledger that something was written just now."""
         at = datetime.now(UTC).isoformat()
-        self.ledger.written.append(Written(what, patient, str(ref), key, PRINCIPAL, at))
+        self.ledger.write(Written(what, patient, str(ref), key, PRINCIPAL, at))
 
     def moment(self, value: object) -> datetime | None:
         """A moment as Java reads one from JSON: a number of milliseconds, or text, of UTC where no offset is given."""
