@@ -11,6 +11,7 @@ from conformance.rigs.fhir import FhirRig
 from ocean_emr.testing.fhir_clinic import Resource
 
 _AT_A_TIME = 200
+_REFERRING = ("Appointment/", "DocumentReference/")
 _FHIR = {"content-type": "application/fhir+json"}
 
 
@@ -29,17 +30,19 @@ class Emr:
         if self.touched:
             self._look_again()
         wanted = {f"{each['resourceType']}/{each['id']}": each for each in resources}
-        changes = [_change("DELETE", path) for path in self._held.keys() - wanted.keys()]
-        changes += [
-            _change("PUT", path) | {"resource": resource}
-            for path, resource in wanted.items()
-            if self._held.get(path) != resource
-        ]
-        for begin in range(0, len(changes), _AT_A_TIME):
-            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": changes[begin : begin + _AT_A_TIME]}
+        gone = sorted(self._held.keys() - wanted.keys())
+        # HAPI fails to delete in one transaction what refers to something and that something.
+        self._change([_change("DELETE", path) for path in gone if path.startswith(_REFERRING)])
+        self._change([_change("DELETE", path) for path in gone if not path.startswith(_REFERRING)])
+        new = [(path, resource) for path, resource in wanted.items() if self._held.get(path) != resource]
+        self._change([_change("PUT", path) | {"resource": resource} for path, resource in new])
+        self._held, self.touched = wanted, False
+
+    def _change(self, entries: Sequence[Resource]) -> None:
+        for begin in range(0, len(entries), _AT_A_TIME):
+            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries[begin : begin + _AT_A_TIME]}
             answer = self.http.post("", content=orjson.dumps(bundle), headers=_FHIR)
             assert answer.is_success, answer.text
-        self._held, self.touched = wanted, False
 
     def all(self, kind: str) -> list[Resource]:
         """Everything of one kind that the server holds."""

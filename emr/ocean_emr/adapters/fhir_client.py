@@ -99,13 +99,14 @@ class FhirClient:
             followed.add(page.next)
             raw = await self.get(op, self._absolute(page.next, op))
 
-    async def create(self, op: Operation, resource: Json, *, unless: str) -> tuple[str | None, bool]:
+    async def create(self, op: Operation, resource: Json, *, unless: str | None) -> tuple[str | None, bool]:
         """The id of the resource that is there now, and whether it was made by this call. Sent once.
 
         Args:
             op: What for.
             resource: Without an id.
             unless: A search, written as in an address: if something fits it, nothing is made and that is answered.
+                None: made whatever there is.
 
         Raises:
             EmrConflictError: Several fit, or somebody was making the same; nothing was made.
@@ -113,7 +114,7 @@ class FhirClient:
             EmrError: As `Transport.write`.
         """
         kind = resource["resourceType"]
-        headers = {"If-None-Exist": unless, "Prefer": "return=minimal"}
+        headers = {"Prefer": "return=minimal"} | ({"If-None-Exist": unless} if unless else {})
         answer = await self._send(op, "POST", kind, resource, headers)
         return _id_of(answer, kind), answer.status == HTTPStatus.CREATED
 

@@ -109,8 +109,10 @@ class FhirWriter:
         if not isinstance(write, NewPatient):
             # Some servers keep what is for nobody.
             await self._client.held(op, "Patient", write.patient_id)
+        # A server that cannot search by identifier would refuse the condition, and the write with it.
+        unless = unless_there(write, key) if before.probe is Probe.NOT_APPLIED else None
         try:
-            ref, is_new = await self._client.create(op, made(write, key), unless=unless_there(write, key))
+            ref, is_new = await self._client.create(op, made(write, key), unless=unless)
         except EmrConflictError:
             # HAPI answers so to whoever is second of two at once, and then the first one's is there.
             return await self._already_there(op, key)

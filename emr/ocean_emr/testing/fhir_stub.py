@@ -42,6 +42,8 @@ class Habits:
     """Whether identifiers of new resources are kept."""
     ignored: Collection[str] = ()
     """Search parameters that are passed over, as if they had not been sent."""
+    unknown: Collection[str] = ()
+    """Search parameters that are refused."""
     tells_where: bool = True
     """Whether a write is answered with the address of what was written."""
     tells_versions: bool = True
@@ -165,6 +167,8 @@ class FhirStore:
         return self.page(base, token, 0, int(dict(query).get("_count", 20)))
 
     def _found(self, kind: str, query: Sequence[tuple[str, str]]) -> list[Resource]:
+        if not {name for name, _ in query}.isdisjoint(self.habits.unknown):
+            raise RefusedError(400, "not-supported")
         passed_over = {"_count", "_format", *self.habits.ignored}
         tests = [match(kind, name, value) for name, value in query if name not in passed_over]
         return [resource for resource in self.all(kind) if all(test(resource) for test in tests)]

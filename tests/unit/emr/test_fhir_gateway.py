@@ -18,7 +18,7 @@ from ocean_emr.records import PatientId, ProviderId
 from ocean_emr.registry import open_adapter
 from ocean_emr.testing.fhir_clinic import sample_clinic
 from ocean_emr.testing.fhir_gateway import FHIR_PATH, TOKEN_PATH, FhirGateway, State
-from ocean_emr.testing.fhir_stub import FhirStore
+from ocean_emr.testing.fhir_stub import FhirStore, Habits
 from ocean_emr.testing.serving import LOOPBACK
 from unit.ocean.certificates import Tls
 
@@ -42,6 +42,7 @@ def running() -> Iterator[FhirGateway]:
 def store(running: FhirGateway) -> FhirStore:
     assert isinstance(running.state.upstream, FhirStore)
     running.state.upstream.replace([*sample_clinic(_FIRST, 7, _TORONTO)])
+    running.state.upstream.habits = Habits()
     return running.state.upstream
 
 
@@ -179,6 +180,86 @@ def test_another_process_can_break_it_and_look(http: httpx.Client) -> None:
         "GET /fhir/Patient/p0001 503": 1,
         "POST /oauth/token 200": 1,
     }
+
+
+_NOTE: dict[str, Any] = {
+    "resourceType": "DocumentReference",
+    "identifier": [{"value": "urn:uuid:k-1"}],
+    "subject": {"reference": "Patient/p0001"},
+    "status": "current",
+    "description": "P0001's secret",
+}
+
+
+def test_a_conditional_create_makes_one(http: httpx.Client) -> None:
+    _login(http)
+    condition = {"if-none-exist": "identifier=urn%3Auuid%3Ak-1"}
+    answers = [http.post(f"{FHIR_PATH}/DocumentReference", json=_NOTE, headers=condition) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [201, 200]
+    assert answers[0].headers["location"] == answers[1].headers["location"]
+    assert answers[0].headers["location"].startswith(f"{http.base_url}/fhir/DocumentReference/")
+
+
+def test_a_condition_that_several_fit_is_refused(store: FhirStore, http: httpx.Client) -> None:
+    _login(http)
+    for id_ in ("d1", "d2"):
+        store.put(_NOTE | {"id": id_})
+    condition = {"if-none-exist": "identifier=urn%3Auuid%3Ak-1"}
+
+    assert http.post(f"{FHIR_PATH}/DocumentReference", json=_NOTE, headers=condition).status_code == 412
+
+
+@pytest.mark.parametrize("stale", [409, 412])
+def test_an_update_is_of_the_version_that_was_read(store: FhirStore, http: httpx.Client, stale: int) -> None:
+    store.habits = Habits(stale_status=stale)
+    _login(http)
+    tag = http.get(f"{FHIR_PATH}/Patient/p0001").headers["etag"]
+    changed = {"resourceType": "Patient", "id": "p0001", "gender": "other"}
+    answers = [http.put(f"{FHIR_PATH}/Patient/p0001", json=changed, headers={"if-match": tag}) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, stale]
+
+
+def test_what_is_identical_is_no_new_version(http: httpx.Client) -> None:
+    _login(http)
+    before = http.get(f"{FHIR_PATH}/Patient/p0001")
+    http.put(f"{FHIR_PATH}/Patient/p0001", json=before.json())
+
+    assert http.get(f"{FHIR_PATH}/Patient/p0001").headers["etag"] == before.headers["etag"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("Observation", b"{}", 404),
+        ("Patient", b"{", 400),
+        ("Patient", b"[]", 400),
+        ("Patient", b'{"resourceType": "Appointment"}', 400),
+    ],
+)
+def test_the_stub_takes_no_other_than_it_was_asked_for(http: httpx.Client, kind: str, body: bytes, status: int) -> None:
+    _login(http)
+
+    assert http.post(f"{FHIR_PATH}/{kind}", content=body).status_code == status
+
+
+def test_another_process_sees_what_was_sent_and_what_is_there(http: httpx.Client) -> None:
+    """Under which key, and nothing of what is in it."""
+    http.put("/_gateway/faults", json=[{"kind": "500-after", "methods": ["POST"], "path": "/fhir", "times": 1}])
+    _login(http)
+    for _ in range(2):
+        http.post(f"{FHIR_PATH}/DocumentReference", json=_NOTE)
+    sent, there = http.get("/_gateway/writes"), http.get("/_gateway/records")
+
+    path = f"{FHIR_PATH}/DocumentReference"
+    assert sent.json() == [
+        {"method": "POST", "path": path, "status": 500, "key": "k-1"},
+        {"method": "POST", "path": path, "status": 201, "key": "k-1"},
+    ]
+    notes = [each for each in there.json() if each["kind"] == "DocumentReference"]
+    assert [(each["patient"], each["keys"], each["status"]) for each in notes] == [("p0001", ["k-1"], "current")] * 2
+    assert "secret" not in sent.text + there.text
 
 
 async def test_it_runs_as_a_program_with_tls_and_a_sample_clinic(tmp_path: Path) -> None:

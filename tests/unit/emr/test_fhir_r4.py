@@ -12,6 +12,7 @@ import pytest
 
 from conformance.rigs.fhir import CLIENT_ID, CLIENT_SECRET, FhirRig
 from ocean_emr.adapters.fhir_r4 import FhirR4Adapter
+from ocean_emr.clinic_time import midnight
 from ocean_emr.errors import (
     EmrAnswerError,
     EmrAuthRefusedError,
@@ -24,12 +25,14 @@ from ocean_emr.errors import (
     EmrRecordError,
     EmrUnavailableError,
 )
-from ocean_emr.records import AppointmentPage, Operation, PatientId, Provider, ProviderId
+from ocean_emr.records import AppointmentPage, HealthNumber, Operation, PatientId, Provider, ProviderId
 from ocean_emr.testing.conformance import Clinic
-from ocean_emr.testing.conformance.clinic import ALICE, DAY, LOCUM, PROVIDERS, ZOE, booking
+from ocean_emr.testing.conformance.clinic import ALICE, DAY, LOCUM, PATIENTS, PROVIDERS, ZOE, ZONE, booking
 from ocean_emr.testing.conformance.rig import FAST, items_of, pages_of
 from ocean_emr.testing.fhir_faults import Fault, FaultKind
 from ocean_emr.testing.fhir_gateway import FHIR_PATH, TOKEN_PATH
+from ocean_emr.testing.fhir_stub import Habits
+from ocean_emr.writes import PatientQuery
 
 _NEXT = DAY + timedelta(days=1)
 _CLINIC = Clinic(tuple(booking(n, DAY, time(8 + n // 12, n % 12 * 5)) for n in range(120)))
@@ -208,6 +211,47 @@ async def test_an_id_that_could_lead_elsewhere_is_not_asked_for(rig: FhirRig, id
             await adapter.get_patient(PatientId(id_))
 
     assert rig.requests() == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (FaultKind.GARBLED, EmrRecordError),
+        (FaultKind.SUPPRESSED, EmrAnswerError),
+        (FaultKind.OUTCOME, EmrAnswerError),
+        (FaultKind.FORBIDDEN, EmrPermissionDeniedError),
+    ],
+)
+async def test_a_search_for_a_patient_is_whole_or_fails(rig: FhirRig, kind: FaultKind, error: type[EmrError]) -> None:
+    """Whoever is missing from it would get a second chart."""
+    rig.state.faults.add(Fault(kind, path="/Patient?"))
+    async with rig.adapter() as adapter:
+        with pytest.raises(EmrError) as raised:
+            await adapter.find_patients(PatientQuery(birth_date=PATIENTS[0].birth_date))
+
+    assert type(raised.value) is error
+    assert raised.value.op is Operation.FIND_PATIENTS
+
+
+async def test_a_server_that_ignores_the_search_for_a_patient_is_not_believed(rig: FhirRig) -> None:
+    rig.store.habits = Habits(ignored={"identifier"})
+    async with rig.adapter() as adapter:
+        with pytest.raises(EmrAnswerError, match="not looked for"):
+            await adapter.find_patients(PatientQuery(HealthNumber("5555555555", "ON")))
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.LOST_LINK, FaultKind.SHORTENED, FaultKind.SUPPRESSED, FaultKind.GARBLED, FaultKind.OUTCOME]
+)
+async def test_a_patients_appointments_are_whole_or_fail(rig: FhirRig, kind: FaultKind) -> None:
+    """Or somebody in the waiting room would not be marked as arrived."""
+    rig.state.faults.add(Fault(kind, path="/Appointment"))
+    start = midnight(DAY, ZONE)
+    async with rig.adapter() as adapter:
+        with pytest.raises(EmrAnswerError) as raised:
+            await adapter.list_patient_appointments(PATIENTS[0].id, start, start + timedelta(days=1), ZONE)
+
+    assert raised.value.op is Operation.LIST_PATIENT_APPOINTMENTS
 
 
 async def test_the_first_login_is_by_form_and_asks_for_the_scopes(rig: FhirRig) -> None:

@@ -212,6 +212,17 @@ async def test_a_server_that_answers_another_question_cannot_tell(rig: FhirRig, 
     assert outcome.status is WriteStatus.CREATED
 
 
+@pytest.mark.parametrize("operation", CREATING)
+async def test_a_server_that_cannot_search_by_identifier_is_sent_no_condition(
+    rig: FhirRig, operation: Operation
+) -> None:
+    """It would refuse every write for the condition's sake."""
+    rig.store.habits = Habits(unknown={"identifier"})
+
+    assert (await _write(rig, operation)).status is WriteStatus.CREATED
+    assert await _probe(rig, operation) is Probe.CANNOT_TELL
+
+
 @pytest.mark.parametrize(
     "kind", [FaultKind.UNSUPPORTED, FaultKind.NOT_ALLOWED, FaultKind.GONE, FaultKind.REFUSED, FaultKind.SUPPRESSED]
 )
