@@ -24,11 +24,24 @@ ROWS = {
         insert into ocean.snapshot (site, kind, ref_digest, content_digest, body, run_id)
         values (%(site)s, 'patient', 'r', 'c', 'b', gen_random_uuid())
     """,
+    "message": """
+        insert into ocean.message (site, event, step, lane, kind, source_id, version, state, body, body_key)
+        values (%(site)s, 1, 1, sha256('p0001'), 'note', gen_random_uuid(), 0, 'accepted', 'b', 'k')
+    """,
+    "webhook": "insert into ocean.webhook (site, salt, digest) values (%(site)s, sha256('s'), sha256('p0001'))",
+    "chart_link": """
+        insert into ocean.chart_link (site, ref_digest, body, body_key) values (%(site)s, sha256('p0001'), 'b', 'k')
+    """,
+    "worker_lease": "insert into ocean.worker_lease values (%(site)s, 'p0001', 1, now())",
 }
 CHANGES = {
     "site_state": "update ocean.site_state set state = '{\"seen\": 1}' where site = %(site)s",
     "sync_lease": "update ocean.sync_lease set epoch = 0 where site = %(site)s",
     "snapshot": "update ocean.snapshot set body = 'x' where site = %(site)s",
+    "message": "update ocean.message set attempts = 7 where site = %(site)s",
+    "webhook": "update ocean.webhook set updated_at = now() where site = %(site)s",
+    "chart_link": "update ocean.chart_link set body = 'x' where site = %(site)s",
+    "worker_lease": "update ocean.worker_lease set epoch = 0 where site = %(site)s",
 }
 
 # Each is tried by a site's login, in words that would do harm if they worked.
@@ -60,6 +73,23 @@ FORBIDDEN = [
     "delete from ocean.audit_head",
     "select ocean.append_audit('{site}', 'p0001', 'sync.full', '{{}}', 'done')",
     "select * from ocean.alembic_version",
+    "select ocean.accept_event('1', 'x', 'y', 'z', '')",
+    "select * from ocean.webhook_verifier('1')",
+    "select * from ocean.queues()",
+    "select ocean.retry_held('{namespace}', '{name}')",
+    "delete from ocean.message",
+    "truncate ocean.message",
+    "update ocean.message set source_id = 'x'",
+    "update ocean.message set event = 0",
+    "update ocean.message set received_at = now()",
+    "update ocean.message set detail = '{{}}'",
+    (
+        "insert into ocean.message (site, event, step, lane, kind, state, detail, event_key)"
+        " values ('{site}', 1, 0, sha256('x'), 'event', 'accepted', '{{}}', 'k')"
+    ),
+    "alter table ocean.message disable trigger ended_is_ended",
+    "select nextval('ocean.message_id_seq')",
+    "delete from ocean.worker_lease",
     "update ocean.site set retired_at = now()",
     "delete from ocean.data_key",
     "update ocean.data_key set envelope = 'x'",
@@ -151,23 +181,29 @@ def test_logins_reach_no_other_database(database: str, site_a: Site, logins: Log
         psycopg.connect(server.conninfo(login.user, login.password, database))
 
 
-def test_hundreds_of_attempts_across_sites_bring_nothing(site_a: Site, site_b: Site, logins: Logins) -> None:
+def test_ten_thousand_attempts_across_sites_bring_nothing(site_a: Site, site_b: Site, logins: Logins) -> None:
     """Statements in random order within one session, so that none opens a door for the next."""
-    chance = random.Random(20_261_123)  # noqa: S311 - the order of attempts
+    chance = random.Random(20_261_124)  # noqa: S311 - the order of attempts
     with logins.connect(site_b.vault_role) as b, logins.connect(site_a.vault_role) as a:
         for statement in ROWS.values():
             b.execute(statement, {"site": site_b.id})
+        before = {table: b.execute(f"select * from ocean.{table}").fetchall() for table in ROWS}
         succeeded = []
-        for _ in range(400):
+        for _ in range(10_000):
             table = chance.choice(list(ROWS))
             statement = chance.choice(
                 [
                     f"select * from ocean.{table} where site = '{site_b.id}'",
                     f"select * from ocean.{table} where site <> '{site_a.id}' limit 1",
+                    f"select * from ocean.{table} where site = '{site_b.id}' for update",
+                    CHANGES.get(table, CHANGES["message"]).replace("%(site)s", f"'{site_b.id}'"),
                     f"update ocean.{table} set site = site where site = '{site_b.id}'",
                     f"delete from ocean.{table} where site = '{site_b.id}'",
                     ROWS[table].replace("%(site)s", f"'{site_b.id}'"),
+                    f"select ocean.append_audit('{site_b.id}', 'p0001', 'message.dismiss', '{{}}', 'done')",
+                    f"select ocean.retry_held('{site_b.namespace}', '{site_b.name}')",
                     f"set role {site_b.group_role}",
+                    "set role ocean_site",
                     "reset role",
                 ]
             )
@@ -179,6 +215,35 @@ def test_hundreds_of_attempts_across_sites_bring_nothing(site_a: Site, site_b: S
                 succeeded.append(statement)
 
         assert not succeeded
+        assert {table: b.execute(f"select * from ocean.{table}").fetchall() for table in ROWS} == before
+
+
+@pytest.mark.usefixtures("site_a")
+def test_gateway_keeps_events_and_reads_nothing(site_b: Site, logins: Logins) -> None:
+    with logins.connect(site_b.vault_role) as b:
+        for statement in ROWS.values():
+            b.execute(statement, {"site": site_b.id})
+    with logins.connect("ocean-gateway") as gateway:
+        gateway.execute("select * from ocean.accept_event(%s, 'x', 'y', 'z', '')", [site_b.number])
+        gateway.execute("select * from ocean.webhook_verifier(%s)", [site_b.number])
+        for statement in (
+            *(f"select * from ocean.{table}" for table in (*ROWS, "site", "audit", "audit_head")),
+            *(statement.replace("%(site)s", f"'{site_b.id}'") for statement in ROWS.values()),
+            "update ocean.message set state = 'done'",
+            "delete from ocean.message",
+            "select ocean.queues()",
+            f"select ocean.retry_held('{site_b.namespace}', '{site_b.name}')",
+            f"select ocean.append_audit('{site_b.id}', 'p0001', 'x', '{{}}', 'done')",
+            "select ocean.ensure_site('x', 'y', 'uid', '99999')",
+            "select ocean.states_since(0)",
+            "select ocean_login.create_login('x', 'y', now())",
+            f"set role {site_b.group_role}",
+            "set role ocean_owner",
+            "create table ocean.mine ()",
+            "create temporary table mine ()",
+        ):
+            with pytest.raises(InsufficientPrivilege):
+                gateway.execute(statement)
 
 
 def test_dropping_one_site_leaves_the_others_working(
@@ -201,11 +266,14 @@ def test_operator_reads_registry_and_states_and_nothing_else(
 
     seen = operator.execute("select site from ocean.site_state where site = %s", [site_a.id]).fetchall()
     assert seen == [(site_a.id,)]
-    for table in ("snapshot", "data_key", "sync_lease", "audit", "audit_head", "alembic_version"):
+    unread = ("snapshot", "data_key", "sync_lease", "message", "webhook", "chart_link", "worker_lease")
+    for table in (*unread, "audit", "audit_head", "alembic_version"):
         with pytest.raises(InsufficientPrivilege):
             operator.execute(f"select * from ocean.{table}")
     for statement in (
         "update ocean.site_state set state = '{}'",
+        "select ocean.accept_event('1', 'x', 'y', 'z', '')",
+        "select * from ocean.webhook_verifier('1')",
         "insert into ocean.site select * from ocean.site",
         "delete from ocean.site",
         f"set role {site_a.group_role}",
