@@ -1,5 +1,7 @@
 """`ocean-check`: read the clinic's key back from Vault, try it at Ocean, try the credentials, list the providers.
 
+It also tells the gateway how the clinic's webhooks are known, since only the clinic's pods see its Secret.
+
 It runs under the clinic's own account, because the operator may store a key and never read one.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,10 +39,10 @@ from ocean_emr.pod import (
     utc_now,
     weakness,
 )
-from ocean_emr.problems import problem, problem_of
+from ocean_emr.problems import CredentialsError, problem, problem_of
 from ocean_emr.records import Provider
 from ocean_emr.registry import open_adapter
-from ocean_emr.store import audit, states
+from ocean_emr.store import audit, states, webhooks
 from ocean_emr.store.errors import StoreError
 from ocean_emr.sync import progress
 from ocean_emr.vault.access import SiteAccess, site_access
@@ -52,6 +55,8 @@ _ROOM: Final = 48 * 1024
 """Bytes for providers in a report: a row of `site_state` holds 64 KiB."""
 _SPACES: Final = 8
 """PostgreSQL writes JSON with blanks between its parts."""
+_WEBHOOK_KEY: Final = re.compile("[!-~]{24,}")
+"""It travels in a header or an address, and its digest is quick to compute: a short one could be found by trying."""
 
 log = structlog.get_logger(__name__)
 _Report = TypeVar("_Report", bound=ApiModel)
@@ -72,6 +77,7 @@ class Findings:
     providers: tuple[ProviderName, ...] = ()
     interface: str = ""
     verified: bool = True
+    receives: bool | None = None
 
     def report(self, token: str) -> CheckReport:
         """For the operator."""
@@ -89,6 +95,7 @@ class Findings:
             providers=self.providers,
             interface=self.interface,
             verified=self.verified,
+            receives=self.receives,
         )
 
 
@@ -118,7 +125,7 @@ async def check(access: SiteAccess, places: Places, *, token: str) -> CheckRepor
     found = Findings()
     if last is not None:
         found.providers, found.interface, found.verified = last.providers, last.interface, last.verified
-        found.knew = last.knew or ""
+        found.knew, found.receives = last.knew or "", last.receives
     try:
         stored = await access.key()
     except KeyMissingError as error:
@@ -140,6 +147,8 @@ async def _try_credentials(  # noqa: PLR0913 - what is tried, and what is known
     shown = ""
     try:
         credentials = read_credentials(access.settings.spec, places)
+        # First, so that messages are kept while Ocean or the EMR is away.
+        found.receives = await _register_webhook(access, credentials)
         shown = credentials.digest(access.settings.spec, await open_data_key(access, stored))
         sync = await _last(access, Process.SYNC, SyncReport)
         found.access = refused_before(token, shown, last, sync)
@@ -156,6 +165,33 @@ async def _try_credentials(  # noqa: PLR0913 - what is tried, and what is known
         found.access = problem_of(error, utc_now())
         if isinstance(error, EmrAuthRefusedError | OceanAccessRefusedError):
             found.refused = shown
+
+
+async def _register_webhook(access: SiteAccess, credentials: Credentials) -> bool:
+    """Have the gateway know the clinic's webhooks by the key in its Secret. Returns whether it takes any.
+
+    Raises:
+        CredentialsError: The key could be guessed, or cannot be sent. No webhooks are taken then.
+    """
+    spec = access.settings.spec
+    key = credentials.ocean.get("webhookKey", "") if spec.integrated else ""
+    usable = _WEBHOOK_KEY.fullmatch(key) is not None
+    async with access.database.transaction() as transaction:
+        if usable:
+            news = await webhooks.keep(transaction, site=access.site, key=key)
+        else:
+            news = await webhooks.forget(transaction, site=access.site)
+        if news:
+            outcome = "registered" if usable else "forgotten"
+            await audit.append(
+                transaction, site=access.site, actor="ocean-check", action="webhook.key", what={}, outcome=outcome
+            )
+    if key and not usable:
+        raise CredentialsError(
+            Reason.CREDENTIALS_SECRET_INVALID,
+            f"In Secret {spec.ocean.credentials_secret}, webhookKey must have at least 24 visible ASCII characters.",
+        )
+    return usable
 
 
 async def _try_ocean(access: SiteAccess, credentials: Credentials, sek: SharedEncryptionKey, found: Findings) -> None:
