@@ -40,6 +40,7 @@ generate: install ## Write everything that is made from the models
 	@$(BIN)/python -m ocean_api.crdgen > crds/oceansites.yaml
 	$(BIN)/python -m ocean_api.reasons_doc > docs/reasons.md
 	$(BIN)/python -m ocean_api.reference_doc > docs/reference/oceansite.md
+	$(BIN)/python -m ocean_emr.gateway.openapi > docs/reference/gateway-openapi.json
 	cd tests && ../$(BIN)/python -m cluster.chart_reference > ../docs/reference/chart-values.md
 
 .PHONY: check

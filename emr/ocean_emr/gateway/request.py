@@ -18,7 +18,7 @@ LARGEST_BODY: Final = 64 * 1024
 SITE_NUMBER: Final = r"[0-9]{1,10}"
 
 _PATH: Final = re.compile(f"/webhooks/({SITE_NUMBER})")
-_JSON: Final = re.compile(rb'\s*application/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*', re.IGNORECASE)
+_JSON: Final = re.compile(rb'\s*application/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?;?\s*', re.IGNORECASE)
 _KEY_HEADER: Final = KEY_HEADER.lower().encode()
 _KEY_IN_QUERY: Final = f"{KEY_PARAMETER}="
 _PREFIX: Final = 64

@@ -12,6 +12,7 @@ GENERATED = {
     "ocean_api.crdgen": ("crds/oceansites.yaml", "charts/ocean-operator/files/oceansites.yaml"),
     "ocean_api.reasons_doc": ("docs/reasons.md",),
     "ocean_api.reference_doc": ("docs/reference/oceansite.md",),
+    "ocean_emr.gateway.openapi": ("docs/reference/gateway-openapi.json",),
 }
 
 
