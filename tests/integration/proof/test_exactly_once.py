@@ -18,7 +18,7 @@ from ocean_emr.testing.ocean_sim import OceanSim
 from ocean_emr.testing.oscar_sim import Fault, FaultKind
 
 SEED = 20_261_124
-MESSAGES = 150
+MESSAGES = 90
 CLINICS = 3
 
 
