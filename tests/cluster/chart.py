@@ -28,7 +28,7 @@ IN_FRONT: Values = {
     "gateway": {
         "enabled": True,
         "host": "ocean.example.org",
-        "tls": {"inFront": True},
+        "tls": {"endsAtIngress": True},
         "peers": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}],
         "ingress": {"enabled": True, "className": "nginx", "tlsSecretName": "ingress-tls"},
         "trustedProxies": ["10.0.0.0/8", "2001:db8::1"],

@@ -68,10 +68,10 @@ REFUSED: list[tuple[Values, str]] = [
     (GATEWAY, "messages are kept in PostgreSQL"),
     ({**EXTERNAL, "gateway": {"enabled": True}}, "exactly one of secretName"),
     (
-        {**EXTERNAL, "gateway": {"enabled": True, "tls": {"secretName": "a", "inFront": True}}},
+        {**EXTERNAL, "gateway": {"enabled": True, "tls": {"secretName": "a", "endsAtIngress": True}}},
         "exactly one of secretName",
     ),
-    ({**EXTERNAL, "gateway": {"enabled": True, "tls": {"inFront": True}}}, "set gateway.peers"),
+    ({**EXTERNAL, "gateway": {"enabled": True, "tls": {"endsAtIngress": True}}}, "set gateway.peers"),
     ({**EXTERNAL, "gateway": {"enabled": True, "tls": {"certManager": {"issuerName": "a"}}}}, "gateway.host"),
     ({**EXTERNAL, "gateway": {**GATEWAY["gateway"], "ingress": {"enabled": True}}}, "gateway.host"),
     ({**EXTERNAL, "gateway": {**GATEWAY["gateway"], "host": "https://ocean.example.org"}}, "host"),

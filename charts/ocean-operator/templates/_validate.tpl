@@ -27,12 +27,12 @@
 {{- if not $vault -}}
 {{- fail "gateway.enabled: messages are kept in PostgreSQL, and the login for it comes from Vault; set database.host and vault.address" -}}
 {{- end -}}
-{{- $ways := list .tls.secretName .tls.certManager.issuerName (ternary "in front" "" .tls.inFront) | compact -}}
+{{- $ways := list .tls.secretName .tls.certManager.issuerName (ternary "in front" "" .tls.endsAtIngress) | compact -}}
 {{- if ne (len $ways) 1 -}}
-{{- fail "gateway.tls: set exactly one of secretName, certManager.issuerName and inFront: webhook keys travel there" -}}
+{{- fail "gateway.tls: set exactly one of secretName, certManager.issuerName and endsAtIngress: webhook keys travel there" -}}
 {{- end -}}
-{{- if and .tls.inFront $v.networkPolicy.enabled (not .peers) -}}
-{{- fail "gateway.tls.inFront: set gateway.peers to the pods that end TLS, so that nobody else reaches the gateway in the clear" -}}
+{{- if and .tls.endsAtIngress $v.networkPolicy.enabled (not .peers) -}}
+{{- fail "gateway.tls.endsAtIngress: set gateway.peers to the pods that end TLS, so that nobody else reaches the gateway in the clear" -}}
 {{- end -}}
 {{- if and (or .tls.certManager.issuerName .ingress.enabled .httpRoute.parentRefs) (not .host) -}}
 {{- fail "gateway.host: set the name under which Ocean finds the gateway" -}}
