@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import psycopg
 import yaml
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from cluster.audit_log import AuditLog
@@ -329,57 +328,6 @@ class Landscape:
         one = self.installation.bao if server == "openbao" else self.installation.server
         one.kill()
         one.start()
-
-    def message(self, clinic: Clinic, state: str, **columns: Any) -> int:
-        """A message in the queue, as the gateway and the worker leave it. Returns its id."""
-        said: dict[str, Any] = {
-            "site": clinic.id,
-            "event": 1,
-            "step": 1,
-            "lane": bytes(32),
-            "kind": "note",
-            "source_id": f"n{next(_numbers)}",
-            "version": 1,
-            "state": state,
-            "reason": "PatientNotFound" if state == "held" else None,
-            **columns,
-        }
-        with psycopg.connect(self.installation.server.admin) as admin:
-            into = sql.SQL("insert into ocean.message ({}) values ({}) returning id").format(
-                sql.SQL(", ").join(map(sql.Identifier, said)), sql.SQL(", ").join(sql.Placeholder() * len(said))
-            )
-            row = admin.execute(into, list(said.values())).fetchone()
-        assert row is not None
-        number: int = row[0]
-        return number
-
-    def message_state(self, number: int) -> str:
-        """Where a message stands."""
-        with psycopg.connect(self.installation.server.admin) as admin:
-            row = admin.execute("select state from ocean.message where id = %s", [number]).fetchone()
-        assert row is not None
-        state: str = row[0]
-        return state
-
-    def hold(self, number: int) -> None:
-        """Have a message held (again)."""
-        with psycopg.connect(self.installation.server.admin) as admin:
-            admin.execute("update ocean.message set state = 'held', reason = 'EmrConflict' where id = %s", [number])
-
-    def dismiss(self, number: int) -> None:
-        """Have a held message dismissed."""
-        with psycopg.connect(self.installation.server.admin) as admin:
-            admin.execute("update ocean.message set state = 'dismissed' where id = %s", [number])
-
-    def message_records(self, clinic: Clinic) -> list[tuple[str, int]]:
-        """Action and number of messages of everything in its audit that counts some, oldest first."""
-        with psycopg.connect(self.installation.server.admin) as admin:
-            rows = admin.execute(
-                "select action, (what ->> 'messages')::int from ocean.audit"
-                " where site = %s and what ? 'messages' order by seq",
-                [clinic.id],
-            ).fetchall()
-        return [(action, number) for action, number in rows]
 
     def records(self, clinic: Clinic) -> list[tuple[str, str]]:
         """Action and text of everything in its audit by the operator, oldest first."""

@@ -9,6 +9,7 @@ import pytest
 from cluster.clinics import NO_EMR, Clinic, Landscape
 from cluster.kubernetes_api import Manifest
 from cluster.operators import until
+from cluster.queue import Queue
 from ocean_api import names
 from ocean_api.reasons import Reason
 from ocean_api.report import Problem, Process, WorkerReport
@@ -24,6 +25,12 @@ def maple(running: Landscape, clinic: Clinic) -> Clinic:
     running.await_summary(clinic, "KeyPending")
     running.serve(clinic)
     return clinic
+
+
+@pytest.fixture
+def queue(landscape: Landscape) -> Queue:
+    """Everybody's messages."""
+    return Queue(landscape.installation.server)
 
 
 def pod_of(deployment: Manifest | None) -> Manifest:
@@ -83,10 +90,10 @@ def test_other_settings_make_the_worker_anew(running: Landscape, maple: Clinic) 
 
 @pytest.mark.parametrize("off", [{"suspend": True}, {"enabled": False}], ids=["suspended", "not enabled"])
 def test_a_clinic_that_is_switched_off_has_no_worker_until_it_is_on_again(
-    running: Landscape, maple: Clinic, off: dict[str, bool]
+    running: Landscape, maple: Clinic, queue: Queue, off: dict[str, bool]
 ) -> None:
     """Its messages wait, and say so."""
-    held = running.message(maple, "held")
+    held = queue.add(maple, "held")
     running.apply(maple, **off)
     until(lambda: running.worker(maple) is None, "the worker is gone")
     running.restart()
@@ -96,7 +103,7 @@ def test_a_clinic_that_is_switched_off_has_no_worker_until_it_is_on_again(
     running.apply(maple)
     until(lambda: running.worker(maple) is not None, "the worker is back")
 
-    assert running.message_state(held) == "held"
+    assert queue.state(held) == "held"
 
 
 def test_a_clinic_without_an_emr_has_no_worker(running: Landscape, clinic: Clinic) -> None:
@@ -169,9 +176,9 @@ def test_a_worker_that_does_not_run_is_told(running: Landscape, maple: Clinic) -
 # The queue
 
 
-def test_held_messages_show_and_the_clinic_stays_served(running: Landscape, maple: Clinic) -> None:
+def test_held_messages_show_and_the_clinic_stays_served(running: Landscape, maple: Clinic, queue: Queue) -> None:
     """`kubectl get` tells; Argo CD and `kubectl wait` go on."""
-    held = [running.message(maple, "held") for _ in range(3)]
+    held = [queue.add(maple, "held") for _ in range(3)]
     running.await_summary(maple, "MessagesHeld")
     condition = running.condition(maple, "QueueHealthy")
     shown = running.plane.kubectl("get", names.PLURAL, maple.name, f"--namespace={maple.namespace}").splitlines()
@@ -186,19 +193,19 @@ def test_held_messages_show_and_the_clinic_stays_served(running: Landscape, mapl
     assert shown[0].split().index("HELD") > shown[0].split().index("REASON")
     assert sorted(e["reason"] for e in running.events(maple)) == ["MessagesHeld", "SiteReady"]
     for number in held:
-        running.dismiss(number)
+        queue.dismiss(number)
     running.await_summary(maple, "SiteReady")
 
     assert running.condition(maple, "QueueHealthy")["reason"] == "QueueEmpty"
 
 
-def test_messages_are_counted_for_each_clinic(running: Landscape, maple: Clinic) -> None:
+def test_messages_are_counted_for_each_clinic(running: Landscape, maple: Clinic, queue: Queue) -> None:
     """Exactly, as metrics; a status is not written for a message that just came."""
     clinic = f'namespace="{maple.namespace}"'
     mark = running.audit.mark()
     for _ in range(12):
-        running.message(maple, "accepted")
-    running.message(maple, "gathering")
+        queue.add(maple, "accepted")
+    queue.add(maple, "gathering")
     until(lambda: running.leader.metric("ocean_messages_waiting", clinic) == 12, "the queue is counted")
     told = [
         w for w in running.audit.writes(mark) if (w.namespace, w.resource) == (maple.namespace, "oceansites/status")
@@ -209,40 +216,42 @@ def test_messages_are_counted_for_each_clinic(running: Landscape, maple: Clinic)
     assert told == []
 
 
-def test_a_request_tries_held_messages_again_exactly_once(running: Landscape, maple: Clinic) -> None:
+def test_a_request_tries_held_messages_again_exactly_once(running: Landscape, maple: Clinic, queue: Queue) -> None:
     """Whatever happens to the operator meanwhile; and for a second request a second time."""
-    number, unsure = running.message(maple, "held"), running.message(maple, "held", reason="EmrOutcomeUnknown")
+    number, unsure = queue.add(maple, "held"), queue.add(maple, "held", reason="EmrOutcomeUnknown")
     request(running, maple, "one")
     until(lambda: answered(running, maple) == "one", "the request is answered")
-    assert running.message_state(number) == "accepted"
-    assert running.message_state(unsure) == "held"
-    running.hold(number)
+    assert queue.state(number) == "accepted"
+    assert queue.state(unsure) == "held"
+    queue.hold(number)
     running.leader.kill()
     running.lead()
     running.apply(maple, displayName="Edited")
     running.await_complete(maple)
     running.restart()
     until(lambda: running.status(maple)["queue"]["held"] == 2, "it is counted again")
-    assert running.message_state(number) == "held"
+    assert queue.state(number) == "held"
     request(running, maple, "two")
     until(lambda: answered(running, maple) == "two", "the second request is answered")
 
-    assert running.message_state(number) == "accepted"
-    assert [number for action, number in running.message_records(maple) if action == "messages.retry"] == [1, 1]
+    assert queue.state(number) == "accepted"
+    assert queue.retries(maple) == [1, 1]
 
 
-def test_a_request_that_was_not_answered_yet_is_carried_out_after_a_crash(running: Landscape, maple: Clinic) -> None:
-    number = running.message(maple, "held")
+def test_a_request_that_was_not_answered_yet_is_carried_out_after_a_crash(
+    running: Landscape, maple: Clinic, queue: Queue
+) -> None:
+    number = queue.add(maple, "held")
     running.leader.kill()
     request(running, maple, "one")
     running.lead()
     until(lambda: answered(running, maple) == "one", "the request is answered")
 
-    assert running.message_state(number) == "accepted"
+    assert queue.state(number) == "accepted"
 
 
-def test_a_clinic_that_comes_back_still_tells_of_what_was_held(running: Landscape, maple: Clinic) -> None:
-    running.message(maple, "held")
+def test_a_clinic_that_comes_back_still_tells_of_what_was_held(running: Landscape, maple: Clinic, queue: Queue) -> None:
+    queue.add(maple, "held")
     running.await_summary(maple, "MessagesHeld")
     number = running.site(maple)["spec"]["siteNumber"]
     running.api.delete(names.KIND, maple.namespace, maple.name)
