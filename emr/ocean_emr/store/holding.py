@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -38,10 +39,13 @@ class Pace:
     renew_seconds: float
     margin_seconds: float
     """Who cannot renew stops this long before the end: longer than any single attempt to renew."""
+    after_itself: bool = False
+    """Whether a process of the same pod takes over at once: the kubelet starts a container when the one before it has
+    ended, and no two pods ever have one name."""
 
 
 SYNC: Final = Pace(Writer.SYNC, timedelta(minutes=3), 45.0, 60.0)
-WORKER: Final = Pace(Writer.WORKER, timedelta(seconds=90), 10.0, 10.0)
+WORKER: Final = Pace(Writer.WORKER, timedelta(seconds=90), 10.0, 10.0, after_itself=True)
 
 
 @dataclass(slots=True)
@@ -111,7 +115,13 @@ async def _acquire(database: Database, site: str, pace: Pace, *, until: float) -
         try:
             async with database.transaction() as transaction:
                 lease = await leases.acquire(
-                    transaction, site=site, holder=socket.gethostname(), lifetime=pace.lifetime, writer=pace.writer
+                    transaction,
+                    site=site,
+                    # The pod's name, which Kubernetes gives as its host name.
+                    holder=os.environ.get("HOSTNAME") or socket.gethostname(),
+                    lifetime=pace.lifetime,
+                    writer=pace.writer,
+                    after_itself=pace.after_itself,
                 )
             return Keeping(lease, pace, asked + pace.lifetime.total_seconds())
         except LeaseTakenError:

@@ -34,10 +34,25 @@ class Lease:
     writer: Writer = Writer.SYNC
 
 
-async def acquire(
-    transaction: Transaction, *, site: str, holder: str, lifetime: timedelta, writer: Writer = Writer.SYNC
+async def acquire(  # noqa: PLR0913 - keywords, the facts of one lease
+    transaction: Transaction,
+    *,
+    site: str,
+    holder: str,
+    lifetime: timedelta,
+    writer: Writer = Writer.SYNC,
+    after_itself: bool = False,
 ) -> Lease:
     """A new lease.
+
+    Args:
+        transaction: Where.
+        site: The clinic, as `namespace/name`.
+        holder: Who, as in `Lease`.
+        lifetime: How long it lasts if it is not renewed.
+        writer: Of which kind.
+        after_itself: Whether an earlier lease of the same holder is at an end, whatever it says: whoever had it under
+            this name is known to be dead.
 
     Raises:
         LeaseTakenError: Another lease has not ended yet.
@@ -48,10 +63,10 @@ async def acquire(
         values (%(site)s, %(holder)s, 1, clock_timestamp() + %(lifetime)s)
         on conflict (site) do update
            set holder = excluded.holder, epoch = lease.epoch + 1, expires_at = excluded.expires_at
-         where lease.expires_at <= clock_timestamp()
+         where lease.expires_at <= clock_timestamp() or (%(after_itself)s and lease.holder = excluded.holder)
         returning epoch
         """,
-        {"site": site, "holder": holder, "lifetime": lifetime},
+        {"site": site, "holder": holder, "lifetime": lifetime, "after_itself": after_itself},
     )
     row = await cursor.fetchone()
     if row is None:
