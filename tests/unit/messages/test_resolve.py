@@ -220,6 +220,21 @@ async def test_a_walk_in_nobody_knew_has_a_chart_and_a_booking_and_the_next_note
     assert ["Bonjour" in note for note in whole.rig.notes(created)] == [True]
 
 
+async def test_a_chart_that_was_created_is_known_at_once(whole: Bridge) -> None:
+    """A worker that is killed behind the write looks for it, and then knows the chart as well."""
+    a_patient(whole, chart=None, hn=None, hnProv=None, hnVC=None, surname="p0003-Bélanger")
+    before = set(whole.rig.charts())
+    patient, _ = await whole.deliveries(whole.ocean.walk_in("p0001", at=NINE))
+    (write,) = await whole.resolve(patient)
+    key = write_key("n/s", patient.source_id, patient.version, 0)
+
+    await whole.adapter.write(write, key)
+    found = await whole.adapter.probe(write, key)
+    await remember(patient, write, found.ref, whole.links)
+
+    assert {*whole.links.known.values()} == set(whole.rig.charts()) - before
+
+
 async def test_a_referral_s_record_is_a_document(whole: Bridge) -> None:
     about = {"demographics": who()}
     upload = Upload("lettre.pdf", "application/pdf", b"%PDF-1.4 p0001")
@@ -397,11 +412,18 @@ async def test_no_chart_is_created_where_none_may_be(bridge: Bridge) -> None:
     assert (await held(bridge, bridge.ocean.walk_in("p0001", at=NINE))).reason is Reason.WALK_INS_OFF
 
 
-async def test_no_chart_is_created_beside_one_that_ocean_names_and_the_login_does_not_see(bridge: Bridge) -> None:
+@pytest.mark.parametrize("named", ["4004", "1009"], ids=["out of sight", "put away"])
+async def test_no_chart_is_created_beside_one_that_ocean_names(bridge: Bridge, named: str) -> None:
+    away = replace(PATIENTS[1], id=PatientId("1009"), active=False)
+    bridge.rig.hold(Clinic(patients=(away,)))
     bridge.settings = MessagesSpec(walk_ins=WALK_INS)
-    a_patient(bridge, chart="4004", hn="1234567897", hnVC=None, surname="p0003")
+    a_patient(bridge, chart=named, hn="1234567897", hnVC=None, surname="p0003")
+    patient, _ = await bridge.deliveries(bridge.ocean.walk_in("p0001", at=NINE))
 
-    assert (await held(bridge, bridge.ocean.walk_in("p0001", at=NINE))).reason is Reason.PATIENT_NOT_FOUND
+    with pytest.raises(MessageHeldError) as caught:
+        await bridge.resolve(patient)
+
+    assert caught.value.reason is Reason.PATIENT_NOT_FOUND
 
 
 def at(hour: int, minute: int = 0) -> datetime:
@@ -487,6 +509,19 @@ async def test_a_file_that_is_gone_does_not_keep_the_note_back(bridge: Bridge) -
     with pytest.raises(MessageHeldError) as caught:
         await bridge.resolve(document)
     assert caught.value.reason is Reason.MESSAGE_GONE
+
+
+async def test_a_file_that_is_named_twice_is_fetched_once(bridge: Bridge) -> None:
+    bridge.settings = IMPORTING
+    notice = bridge.ocean.referral({"demographics": who()}, {}, [Upload("a.pdf", "application/pdf", b"%PDF-")])
+    record = orjson.loads(bridge.ocean._referrals[notice.ref])
+    record["externalConversation"] = [{"message": "x", "attachmentRefDtos": record["bookingFileRefs"]}]
+    bridge.ocean._referrals[notice.ref] = orjson.dumps(record)
+
+    deliveries = await bridge.deliveries(notice)
+
+    assert [each.source_id for each in deliveries[1:]] == [f"referral/{notice.ref}/file/{notice.files[0]}"]
+    assert sum("attachments" in request.path for request in bridge.sim.site(SITE).requests) == 1
 
 
 async def test_files_are_not_even_fetched_where_they_are_not_wanted(bridge: Bridge) -> None:
