@@ -143,13 +143,14 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def postgres(*, fsync: bool = True) -> Iterator[Postgres]:
+def postgres(*, fsync: bool = True, parent: Path | None = None) -> Iterator[Postgres]:
     """A running server with Ocean's roles and schemas, but no tables yet.
 
     Args:
         fsync: Off only where nothing is to survive a crash; Ocean's own programs then refuse to work with it.
+        parent: Where to keep its folder, for instance on a disk that is to fill up.
     """
-    folder = Path(tempfile.mkdtemp(prefix="ocean-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="ocean-postgres-", dir=parent))
     try:
         server = Postgres(folder, fsync=fsync)
         server.create()

@@ -44,6 +44,12 @@ class Worker:
     _process: subprocess.Popen[bytes] | None = None
     kills: int = 0
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process
+        return self._process.pid
+
     def start(self) -> None:
         """As the Deployment does whenever it has ended."""
         said = (self.folder.parent / "worker-said").open("ab")
@@ -89,6 +95,20 @@ class ProofClinic:
         """Its side at Ocean."""
         return self.pods.at_ocean
 
+    @staticmethod
+    def person(number: int) -> dict[str, Any]:
+        """The patient of that chart, as Ocean knows who it is."""
+        chart = patient(number)
+        return {
+            "externalPatientRef": str(number),
+            "demographics": {
+                "firstName": chart.first_name,
+                "surname": chart.last_name,
+                "birthDate": chart.birth.isoformat(),
+                "hn": chart.hin,
+            },
+        }
+
     def seen(self) -> list[Seen]:
         """Every note that a person sees in its charts, each chart's in the order in which they were written."""
         held = self.oscar.clinic
@@ -124,10 +144,10 @@ class Landscape:
 
     # What patients do
 
-    def complete(self, clinic: ProofClinic, chart: int, *, copies: int = 1, **form: Any) -> str:
-        """A patient completes a questionnaire. Returns the text by which it is known."""
+    def complete(self, clinic: ProofClinic, chart: int, *, copies: int = 1, text: str = "été") -> str:
+        """A patient completes a questionnaire. Returns what it is known by."""
         marker = f"marker-{secrets.token_hex(8)}"
-        made = Form(title="Questionnaire p0001", text=f"Réponse {marker} été", **form)
+        made = Form(title="Questionnaire p0001", text=f"Réponse {marker} {text}")
         (notice,) = clinic.ocean.mailbox.complete(f"ref-{chart}", made)
         number = self.ocean.webhooks.tell(clinic.ocean.site_number, notice, copies=copies)
         self.told.append(Done(clinic, str(chart), marker, number, notice.session))
@@ -245,7 +265,7 @@ def _clinic(landscape: Landscape, site: Site, folder: Path, gateway: Gateway) ->
     set_key(landscape.installation, webhook, webhook.key)
     clinic = ProofClinic(pods, oscar, Worker(pods.folder), webhook)
     for number in PATIENTS:
-        clinic.ocean.mailbox.put_patient(f"ref-{number}", _person(number))
+        clinic.ocean.mailbox.put_patient(f"ref-{number}", clinic.person(number))
     ca = (gateway.folder / "ca.crt").read_text()
     receiver = Receiver(f"{gateway.url}/webhooks/{site.number}", webhook.key, ca_bundle=ca)
     assert landscape.ocean.webhooks.register(site.number, receiver), "the challenge is echoed"
@@ -257,16 +277,3 @@ def _charts() -> SimClinic:
     clinic.add(SimProvider("101", "Tremblay", "Zoé"))
     clinic.add(*(patient(number) for number in PATIENTS))
     return clinic
-
-
-def _person(number: int) -> dict[str, Any]:
-    chart = patient(number)
-    return {
-        "externalPatientRef": str(number),
-        "demographics": {
-            "firstName": chart.first_name,
-            "surname": chart.last_name,
-            "birthDate": chart.birth.isoformat(),
-            "hn": chart.hin,
-        },
-    }
