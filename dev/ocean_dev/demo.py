@@ -1,32 +1,38 @@
-"""`make demo`: the chart, three simulators and the clinics of examples/, until the appointments are at Ocean."""
+"""`make demo`: the chart, three simulators and the clinics of examples/, until the appointments are at Ocean.
+
+And back: messages from Ocean, until they are in the EMR (`demo_messages.py`).
+"""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-import typer
 import yaml
 
 from ocean_api import names
 from ocean_api.sek import generate
-from ocean_dev import images
+from ocean_dev import demo_messages, images
 from ocean_dev.certificates import Authority
 from ocean_dev.cluster import PodCluster
-from ocean_dev.errors import DevError
+from ocean_dev.demo_parts import (
+    CLINICS,
+    SIMULATORS,
+    SYSTEM,
+    create_secret,
+    print_titled,
+    secret,
+    simulated,
+    wait_for,
+)
 from ocean_dev.existing import ExistingCluster
 from ocean_dev.existing import is_chosen as existing_is_chosen
 from ocean_dev.node import NodeCluster
 from ocean_dev.paths import DEV, REPOSITORY
 from ocean_dev.progress import say, step
 
-SYSTEM: Final = "ocean-system"
-SIMULATORS: Final = "ocean-demo"
-CLINICS: Final = "clinics"
 EXAMPLES: Final = ("oscar-pro", "fhir", "non-integrated", "refused-credential")
 
 _OSCAR = {
@@ -53,7 +59,6 @@ _OWN_IMAGES: Final = (
     "--set=postgresql.image.repository=ocean-postgres,postgresql.image.tag=dev",
 )
 """The embedded servers' images that we build. A cluster that pulls images gets the official ones."""
-_PATIENCE_SECONDS: Final = 300
 
 
 def run() -> None:
@@ -64,8 +69,10 @@ def run() -> None:
     _simulators(cluster, image)
     _clinics(cluster)
     with step("waiting for the clinics", lambda: ", ".join(f"{k} {v or '…'}" for k, v in reasons(cluster).items())):
-        _await(lambda: reasons(cluster) == EXPECTED, "the clinics did not come to the states they should")
+        wait_for(lambda: reasons(cluster) == EXPECTED, "the clinics did not come to the states they should")
     _show(cluster)
+    demo_messages.show(cluster)
+    say("`make down` removes all of it")
 
 
 def _cluster() -> PodCluster:
@@ -92,6 +99,7 @@ def _install(cluster: PodCluster, image: str) -> None:
     _namespace(cluster, CLINICS, "restricted")
     repository, tag = image.rsplit(":", 1)
     own: tuple[str, ...] = () if os.environ.get("IMAGE") else _OWN_IMAGES
+    demo_messages.certificate(cluster)
     with step("installing the chart"):
         cluster.helm(
             "upgrade",
@@ -121,10 +129,10 @@ def _simulators(cluster: PodCluster, image: str) -> None:
         hosts = [f"{name}.{SIMULATORS}.svc.cluster.local" for name in ("ocean", "oscar", "fhir")]
         pair = authority.issue(hosts[0], addresses=hosts)
         files = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority.pair.certificate}
-        _create_secret(cluster, SIMULATORS, "simulators-tls", {name: text.decode() for name, text in files.items()})
+        create_secret(cluster, SIMULATORS, "simulators-tls", {name: text.decode() for name, text in files.items()})
     if not secret(cluster, SIMULATORS, "ocean-sites"):
         sites = [_ocean_site(example) for example in EXAMPLES]
-        _create_secret(cluster, SIMULATORS, "ocean-sites", {"sites.json": json.dumps({"sites": sites})})
+        create_secret(cluster, SIMULATORS, "ocean-sites", {"sites.json": json.dumps({"sites": sites})})
     text = (DEV / "demo" / "simulators.yaml").read_text().replace("IMAGE", image)
     with step("starting the simulators of Ocean and two EMRs"):
         cluster.kubectl("apply", "--filename=-", input=text)
@@ -165,15 +173,18 @@ def _clinics(cluster: PodCluster) -> None:
 
 
 def _credentials(cluster: PodCluster, name: str, spec: Mapping[str, Any], site: Mapping[str, str]) -> None:
-    _create_secret(
-        cluster, CLINICS, f"{name}-ocean", {"siteKey": site["siteKey"], "siteCredential": site["siteCredential"]}
-    )
+    fields = {
+        "siteKey": site["siteKey"],
+        "siteCredential": site["siteCredential"],
+        "webhookKey": demo_messages.webhook_key(spec["siteNumber"]),
+    }
+    create_secret(cluster, CLINICS, f"{name}-ocean", fields)
     if name in _EMR_CREDENTIALS:
-        _create_secret(cluster, CLINICS, f"{name}-emr", _EMR_CREDENTIALS[name])
+        create_secret(cluster, CLINICS, f"{name}-emr", _EMR_CREDENTIALS[name])
     if spec["key"]["source"] == "Secret":
         label = {names.KEY_INTAKE_LABEL: "true"}
-        secret = {names.KEY_INTAKE_FIELD: site["sharedEncryptionKey"]}
-        _create_secret(cluster, CLINICS, spec["key"]["secretName"], secret, labels=label)
+        key = {names.KEY_INTAKE_FIELD: site["sharedEncryptionKey"]}
+        create_secret(cluster, CLINICS, spec["key"]["secretName"], key, labels=label)
 
 
 def _example(name: str) -> dict[str, Any]:
@@ -189,8 +200,8 @@ def reasons(cluster: PodCluster) -> dict[str, str]:
 
 def _show(cluster: PodCluster) -> None:
     """What a person sees: the clinics, one of them closely, and the patients at Ocean."""
-    _print("kubectl get oceansites -n clinics", cluster.kubectl("get", names.PLURAL, "--namespace", CLINICS))
-    _print(
+    print_titled("kubectl get oceansites -n clinics", cluster.kubectl("get", names.PLURAL, "--namespace", CLINICS))
+    print_titled(
         "kubectl describe oceansite willow-walk-in -n clinics",
         cluster.kubectl("describe", "oceansite", "willow-walk-in", "--namespace", CLINICS),
     )
@@ -201,20 +212,13 @@ def _show(cluster: PodCluster) -> None:
         people = [patient["content"]["demographics"] for patient in patients]
         lines = sorted(f"{p['surname']}, {p['firstName']}, born {p['birthDate']}" for p in people)
         shown = "\n".join([*lines[:8], f"… {len(lines)} patients, {len(appointments)} appointments"])
-        _print(f"at Ocean's simulator: patients of {spec['displayName']} (site {spec['siteNumber']})", shown)
-    say("`make down` removes all of it")
+        print_titled(f"at Ocean's simulator: patients of {spec['displayName']} (site {spec['siteNumber']})", shown)
 
 
 def at_ocean(cluster: PodCluster, number: str, what: str) -> list[dict[str, Any]]:
     """What the simulated Ocean has of a site, decrypted with the key it knows."""
-    path = f"/api/v1/namespaces/{SIMULATORS}/services/https:ocean:8443/proxy/_sim/sites/{number}/{what}"
-    found: list[dict[str, Any]] = json.loads(cluster.kubectl("get", "--raw", path))[what]
+    found: list[dict[str, Any]] = simulated(cluster, "ocean", f"sites/{number}/{what}")[what]
     return found
-
-
-def _print(title: str, text: str) -> None:
-    typer.secho(f"\n$ {title}" if title.startswith("kubectl") else f"\n{title}", bold=True)
-    typer.echo(text.rstrip())
 
 
 def _namespace(cluster: PodCluster, name: str, level: str) -> None:
@@ -224,37 +228,3 @@ def _namespace(cluster: PodCluster, name: str, level: str) -> None:
         "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": level}},
     }
     cluster.kubectl("apply", "--server-side", "--field-manager=demo", "--filename=-", input=json.dumps(body))
-
-
-def secret(cluster: PodCluster, namespace: str, name: str) -> dict[str, str]:
-    """A Secret's fields; empty when there is none."""
-    text = cluster.kubectl("get", "secret", name, "--namespace", namespace, "--ignore-not-found", "--output=json")
-    data = json.loads(text).get("data", {}) if text else {}
-    return {field: base64.b64decode(value).decode() for field, value in data.items()}
-
-
-def _create_secret(
-    cluster: PodCluster,
-    namespace: str,
-    name: str,
-    fields: Mapping[str, str],
-    *,
-    labels: Mapping[str, str] | None = None,
-) -> None:
-    """As `kubectl create secret generic`: without the annotation that `apply` would leave."""
-    body = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace, "labels": dict(labels or {})},
-        "stringData": dict(fields),
-    }
-    cluster.kubectl("delete", "secret", name, "--namespace", namespace, "--ignore-not-found")
-    cluster.kubectl("create", "--filename=-", input=json.dumps(body))
-
-
-def _await(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise DevError(f"{what} within {_PATIENCE_SECONDS} s: `kubectl describe oceansites -n {CLINICS}` says why.")
-        time.sleep(1)
