@@ -72,7 +72,10 @@ class Landscape:
         objects = [o for o in render(EXTERNAL) if o["kind"] in rights]
         self.plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=yaml.safe_dump_all(objects))
         self.plane.kubectl("apply", "-f", "-", input=crdgen.crd_yaml())
-        self.plane.kubectl("wait", "--for=condition=Established", f"crd/{names.PLURAL}.{names.GROUP}")
+        # Not `kubectl wait`, which fails where the definition has no conditions yet.
+        state = 'jsonpath={.status.conditions[?(@.type=="Established")].status}'
+        definition = ("get", f"crd/{names.PLURAL}.{names.GROUP}", f"--output={state}")
+        until(lambda: self.plane.kubectl(*definition) == "True", "the API server knows OceanSites")
 
     def replica(self, name: str, *, api: Interposer | None = None, **extra: str) -> OperatorProcess:
         """An operator, not yet started, with the identity of its service account.
