@@ -48,8 +48,8 @@ _SPELLED: Final = str.maketrans(
 """What questionnaires use and the font lacks."""
 _TURNS: Final = {3: 180, 6: 90, 8: 270}
 """Degrees to the right for each orientation of EXIF. Mirrored pictures, which no camera makes, stay as they are."""
-_MOST_POINTS: Final = {"JPEG": 100_000_000, "PNG": 12_000_000}
-"""A JPEG goes into the PDF as it is; a PNG is unpacked, four bytes a point, in a pod with little memory."""
+_MOST_POINTS: Final = {"JPEG": 100_000_000, "PNG": 6_000_000}
+"""A JPEG goes into the PDF as it is; a PNG is unpacked, up to fifteen bytes a point, in a pod with little memory."""
 _LARGE: Final = 12_000_000
 """Points of a progressive JPEG that is not unpacked to see whether it is whole: that takes it all into memory."""
 

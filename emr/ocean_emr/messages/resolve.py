@@ -6,7 +6,10 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
+
+from anyio import to_thread
 
 from ocean_api.reasons import Reason
 from ocean_api.v1alpha1.spec import MessagesSpec, SlotPolicy
@@ -103,7 +106,11 @@ async def _demographics(content: DemographicsContent, adapter: EmrAdapter, conte
 
 async def _document(content: DocumentContent, adapter: EmrAdapter, context: Context) -> tuple[Write, ...]:
     able = adapter.capabilities().operations.get(Operation.UPLOAD_DOCUMENT)
-    pdf = attachments.as_pdf(content, context.language, context.zone, most_bytes=able.most_bytes if able else None)
+    printed = partial(
+        attachments.as_pdf, content, context.language, context.zone, most_bytes=able.most_bytes if able else None
+    )
+    # Printing takes a second of the processor now and then, and others' messages need not wait for that.
+    pdf = await to_thread.run_sync(printed)
     chart = await _chart(content.person, adapter, context)
     title = attachments.title_of(content, context.language)
     return (NewDocument(chart.id, title, pdf, content.observed_at),)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
+import orjson
 import pytest
 
 from conformance.rigs.fhir import FhirRig
