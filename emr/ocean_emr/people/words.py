@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -49,10 +50,7 @@ def print_list(rows: Sequence[Row], console: Console) -> None:
 
 
 def print_one(shown: Shown, console: Console) -> None:
-    """A message and what is in it.
-
-    Written as YAML, which escapes what would command a terminal: a patient may have typed anything.
-    """
+    """A message and what is in it. A patient may have typed anything, so nothing in it commands the terminal."""
     row = shown.row
     head: dict[str, Any] = {key: value for key, value in as_json(row).items() if value not in ("", 0)}
     console.print(Text(yaml.safe_dump(head, sort_keys=False, allow_unicode=True).rstrip()))
@@ -62,13 +60,18 @@ def print_one(shown: Shown, console: Console) -> None:
         console.print("\nIt has no content: nothing was fetched yet, or it has ended.")
         return
     text = yaml.safe_dump(_without_file(shown.content), sort_keys=False, allow_unicode=True, width=100)
-    console.print(Text(f"\ncontent:\n{text}".rstrip()), soft_wrap=True)
+    console.print(Text(f"\ncontent:\n{_harmless(text)}".rstrip()), soft_wrap=True)
 
 
 def file_in(content: dict[str, Any] | None) -> bytes | None:
     """The file that a message carries, if it carries one."""
     data = (content or {}).get("data")
     return base64.b64decode(data) if isinstance(data, str) and data else None
+
+
+def _harmless(yaml_text: str) -> str:
+    """YAML has written control characters as escapes; this does the same for those that turn text around or hide it."""
+    return "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) == "Cf" else c for c in yaml_text)
 
 
 def _without_file(content: dict[str, Any]) -> dict[str, Any]:
