@@ -87,13 +87,7 @@ class FhirRig:
 
     def hold(self, clinic: Clinic) -> None:
         """See the protocol."""
-        self.fill(
-            [
-                *map(practitioner_resource, clinic.providers),
-                *map(patient_resource, clinic.patients),
-                *map(appointment_resource, clinic.appointments),
-            ]
-        )
+        self.fill(resources(clinic))
 
     def suffer(self, trouble: Trouble | None) -> None:
         """See the protocol."""
@@ -108,3 +102,12 @@ class FhirRig:
     def requests(self) -> int:
         """See the protocol."""
         return len(self.state.ledger)
+
+
+def resources(clinic: Clinic) -> list[Resource]:
+    """What a FHIR server holds of `clinic`."""
+    return [
+        *map(practitioner_resource, clinic.providers),
+        *map(patient_resource, clinic.patients),
+        *map(appointment_resource, clinic.appointments),
+    ]

@@ -17,6 +17,7 @@ from ocean_emr.testing.oscar_sim import (
     OscarSim,
     Profile,
     SimAppointment,
+    SimClinic,
     SimPatient,
     SimProvider,
 )
@@ -66,13 +67,8 @@ class OscarRig:
 
     def hold(self, clinic: Clinic) -> None:
         """Replace the database."""
-        held = self._sim.clinic
-        held.providers.clear()
-        held.appointments.clear()
-        held.patients.clear()
-        held.add(*map(_provider, clinic.providers))
-        held.add(*map(_patient, clinic.patients))
-        held.add(*map(_appointment, clinic.appointments))
+        held, wanted = self._sim.clinic, database(clinic)
+        held.providers, held.patients, held.appointments = wanted.providers, wanted.patients, wanted.appointments
 
     def suffer(self, trouble: Trouble | None) -> None:
         """Break the server, or mend it."""
@@ -83,6 +79,15 @@ class OscarRig:
     def requests(self) -> int:
         """From the ledger."""
         return self._sim.ledger.total
+
+
+def database(clinic: Clinic) -> SimClinic:
+    """What OSCAR holds of `clinic`."""
+    made = SimClinic()
+    made.add(*map(_provider, clinic.providers))
+    made.add(*map(_patient, clinic.patients))
+    made.add(*map(_appointment, clinic.appointments))
+    return made
 
 
 def _provider(record: Provider) -> SimProvider:
