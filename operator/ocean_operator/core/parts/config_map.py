@@ -29,6 +29,7 @@ def config_map(site: Site, spec: OceanSiteSpec, platform: Platform) -> Manifest:
         vault=platform.vault or _NO_VAULT,
         database=platform.database or _NO_DATABASE,
         allowed_address_ranges=platform.allowed_address_ranges,
+        allowed_host_suffixes=platform.addresses.host_suffixes,
     )
     head = manifest("v1", "ConfigMap", config_map_name(site), site, "settings")
     return {**head, "data": {names.SITE_SETTINGS_FILE: settings.model_dump_json(by_alias=True, exclude_none=True)}}
