@@ -115,13 +115,7 @@ class FhirRig:
 
     def hold(self, clinic: Clinic) -> None:
         """See the protocol."""
-        self.fill(
-            [
-                *map(practitioner_resource, clinic.providers),
-                *map(patient_resource, clinic.patients),
-                *map(appointment_resource, clinic.appointments),
-            ]
-        )
+        self.fill(resources(clinic))
 
     def suffer(self, trouble: Trouble | None) -> None:
         """See the protocol."""
@@ -177,3 +171,12 @@ def _lasting(resource: Resource) -> Resource:
 def _contents(document: Resource) -> dict[str, bytes]:
     attached = (content["attachment"] for content in document["content"])
     return {each["contentType"]: base64.b64decode(each["data"]) for each in attached}
+
+
+def resources(clinic: Clinic) -> list[Resource]:
+    """What a FHIR server holds of `clinic`."""
+    return [
+        *map(practitioner_resource, clinic.providers),
+        *map(patient_resource, clinic.patients),
+        *map(appointment_resource, clinic.appointments),
+    ]

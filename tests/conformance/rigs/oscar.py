@@ -94,11 +94,7 @@ class OscarRig:
 
     def hold(self, clinic: Clinic) -> None:
         """Replace the database."""
-        held = SimClinic()
-        held.add(*map(_provider, clinic.providers))
-        held.add(*map(_patient, clinic.patients))
-        held.add(*map(_appointment, clinic.appointments))
-        self._sim.clinic.become(held)
+        self._sim.clinic.become(database(clinic))
 
     def suffer(self, trouble: Trouble | None) -> None:
         """Break the server, or mend it."""
@@ -136,6 +132,15 @@ class OscarRig:
         """The table's rows, as the checks know them."""
         rows = self._sim.clinic.appointments.values()
         return [_record(row) for row in rows if row.demographic_no == int(patient)]
+
+
+def database(clinic: Clinic) -> SimClinic:
+    """What OSCAR holds of `clinic`."""
+    made = SimClinic()
+    made.add(*map(_provider, clinic.providers))
+    made.add(*map(_patient, clinic.patients))
+    made.add(*map(_appointment, clinic.appointments))
+    return made
 
 
 def _provider(record: Provider) -> SimProvider:

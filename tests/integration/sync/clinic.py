@@ -265,10 +265,10 @@ class Process:
         """What it printed on both channels."""
         return self._said.read_text()
 
-    async def status(self) -> int:
-        """Its exit status, when it has ended."""
+    async def status(self, *, within: float = _SECONDS) -> int:
+        """Its exit status, when it has ended, in so many seconds at most."""
         try:
-            return await asyncio.to_thread(self._process.wait, _SECONDS)
+            return await asyncio.to_thread(self._process.wait, within)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"the process did not end; it said:\n{self.said}") from None

@@ -279,6 +279,15 @@ def test_the_installations_image_and_pull_secrets_are_used() -> None:
 # Settings
 
 
+def test_pods_may_call_what_a_spec_may_name() -> None:
+    """Admission and the pods go by one rule: what the one lets pass, the others must reach."""
+    addresses = AddressRules.parse(["10.8.0.0/16"], [".emr.svc"])
+    platform = replace(PLATFORM, addresses=addresses, allowed_address_ranges=("10.8.0.0/16",))
+    data = config_map(site(), spec_of(site()), platform)["data"][names.SITE_SETTINGS_FILE]
+
+    assert SiteSettings.model_validate_json(data).addresses == addresses
+
+
 def test_pods_read_their_settings_as_the_operator_wrote_them() -> None:
     clinic = site()
     data = config_map(clinic, spec_of(clinic), PLATFORM)["data"][names.SITE_SETTINGS_FILE]

@@ -21,6 +21,8 @@ def test_program_of_a_pod_loads_nothing_for_people_or_for_kubernetes() -> None:
     loaded, collects, frozen = json.loads(done.stdout)
 
     assert not {"rich", "click", "pygments", "typer", "kopf", "kubernetes", "aiohttp", "sqlalchemy"} & set(loaded)
+    assert not {"chardet", "charset_normalizer"} & set(loaded)
+    assert done.stderr == "", "nothing is said about what is left out"
     assert {"httpx", "structlog", "psycopg", "hvac", "pydantic"} <= set(loaded)
     assert (collects, frozen) == (True, True)
 

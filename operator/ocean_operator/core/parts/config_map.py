@@ -27,6 +27,7 @@ def site_settings(site: Site, spec: OceanSiteSpec, platform: Platform) -> SiteSe
         vault=platform.vault or _NO_VAULT,
         database=platform.database or _NO_DATABASE,
         allowed_address_ranges=platform.allowed_address_ranges,
+        allowed_host_suffixes=platform.addresses.host_suffixes,
     )
 
 
