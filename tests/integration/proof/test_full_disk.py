@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,21 +26,22 @@ ROOM = 200 * 2**20
 
 
 @contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of its own that holds little."""
+def small_disk() -> Iterator[Path]:
+    """A file system of its own that holds little, where PostgreSQL's own account can reach it."""
     require_root("A test of a full disk")
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="ocean-disk-"))
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", folder], check=True)  # noqa: S603, S607
     try:
         folder.chmod(0o755)
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)  # noqa: S603, S607
+        folder.rmdir()
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    with small_disk(tmp_path / "disk") as made:
+def disk() -> Iterator[Path]:
+    with small_disk() as made:
         yield made
 
 
