@@ -125,7 +125,12 @@ def refused(what: str, op: Operation, remedy: str) -> EmrWriteRefusedError:
     return EmrWriteRefusedError(what, op=op, remedy=remedy)
 
 
-def milliseconds(moment: datetime, transport: Transport) -> int:
-    """`moment` as OSCAR takes it, the number of milliseconds since 1970, and not in its future: it would be moved."""
-    now = datetime.now(UTC) + timedelta(seconds=transport.clock_skew_seconds or 0.0)
+def milliseconds(moment: datetime, skew_seconds: float | None) -> int:
+    """`moment` as OSCAR takes it, the number of milliseconds since 1970, and not in its future: it would be moved.
+
+    Args:
+        moment: Aware.
+        skew_seconds: OSCAR's clock less ours, as far as known.
+    """
+    now = datetime.now(UTC) + timedelta(seconds=skew_seconds or 0.0)
     return int(min(moment, now).timestamp() * 1000)

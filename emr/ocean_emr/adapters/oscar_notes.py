@@ -97,7 +97,7 @@ class Notes:
         return {
             "uuid": str(key),
             "note": "\n".join(part for part in (note.title.strip(), note.text) if part),
-            "observationDate": milliseconds(note.observed_at, self._transport),
+            "observationDate": milliseconds(note.observed_at, self._transport.clock_skew_seconds),
             "isSigned": False,
             "isVerified": False,
             "encounterType": "",
@@ -121,7 +121,8 @@ class Documents:
         """
         op = Operation.UPLOAD_DOCUMENT
         _, row = await chart(self._transport, op, document.patient_id)
-        body = _document(document, key, row.providerNo or "", milliseconds(document.observed_at, self._transport))
+        observed = milliseconds(document.observed_at, self._transport.clock_skew_seconds)
+        body = _document(document, key, row.providerNo or "", observed)
         try:
             answer = await self._transport.write_json(
                 Send(op, f"{SERVICES}/document/saveDocumentToDemographic", json=body)

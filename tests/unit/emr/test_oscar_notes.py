@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from ocean_emr.adapters.oscar_calls import milliseconds
 from ocean_emr.errors import (
     EmrNotSupportedError,
     EmrOutcomeUnknownError,
@@ -147,6 +148,16 @@ async def test_a_page_that_quotes_the_patient_is_no_refusal(sim: OscarSim, words
             await adapter.write(replace(NOTE, text=f"I was told: {words}"), KEY)
 
     assert len(shown(sim)) == 1
+
+
+def test_a_moment_is_not_in_oscars_future() -> None:
+    """By its own clock, which may be behind ours."""
+    now = datetime.now(UTC)
+    past = now - timedelta(hours=2)
+
+    assert milliseconds(past, None) == int(past.timestamp() * 1000)
+    assert milliseconds(now + timedelta(hours=2), 0.0) < (now + timedelta(hours=1)).timestamp() * 1000
+    assert milliseconds(now - timedelta(seconds=1), -200.0) < (now - timedelta(seconds=100)).timestamp() * 1000
 
 
 # Documents

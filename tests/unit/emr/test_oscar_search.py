@@ -63,6 +63,15 @@ async def test_days_that_end_alike_are_other_days(sim: OscarSim) -> None:
     assert [patient.id for patient in found] == ["3001"]
 
 
+async def test_a_day_of_birth_without_its_zero_is_the_same_day(sim: OscarSim) -> None:
+    add(sim, 3001)
+    sim.faults.add(FaultKind.BIRTHS_WITHOUT_ZERO)
+    async with writer_to(sim) as adapter:
+        found = await adapter.find_patients(PatientQuery(last_name="p3000", birth_date=BORN))
+
+    assert [patient.id for patient in found] == ["3001"]
+
+
 async def test_pages_of_a_search_are_put_together(sim: OscarSim) -> None:
     add(sim, *range(3000, 3130))
     sim.faults.add(FaultKind.CAPPED_AND_TOLD)

@@ -106,7 +106,8 @@ class Charts:
         if kind == "DOB":
             # Source: DemographicDao: the parts are cut out by their places, and the day alone is a pattern.
             year, month, day = term[:4], term[5:7], re.compile(term[8:])
-            return lambda row: f"{row.birth:%Y}" == year and f"{row.birth:%m}" == month and _has(day, f"{row.birth:%d}")
+            born = self._office.write.birth
+            return lambda row: born(row)[:2] == (year, month) and _has(day, born(row)[2])
         pattern = re.compile(term, re.IGNORECASE)
         if kind == "HIN":
             # Seen on a running Open-O: from the beginning of the number.

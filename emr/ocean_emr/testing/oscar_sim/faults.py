@@ -80,6 +80,8 @@ class FaultKind(StrEnum):
     """New patients' names are stored in capitals."""
     STATUS_IGNORED = "status-ignored"
     """A new status is taken, and the old one stays."""
+    BIRTHS_WITHOUT_ZERO = "births-without-zero"
+    """Charts hold the day of birth as it was once typed: 5 for the fifth."""
     CHART_GONE = "chart-gone"
     """Whoever is found has been deleted since."""
     STATUS_MOVES = "status-moves"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -68,7 +69,7 @@ class Notes:
         office.clinic.add(note)
         office.enter("note", note.demographic_no, note.no, note.uuid)
         self._mark_appointment(asked)
-        return json_answer(asked | self._row(note) | {"updateDate": int(now.timestamp() * 1000)})
+        return json_answer(asked | _row(note) | {"updateDate": int(now.timestamp() * 1000)})
 
     def _mark_appointment(self, asked: dict[str, Any]) -> None:
         """A note that is signed or verified says so in its appointment's status."""
@@ -86,19 +87,9 @@ class Notes:
             return crash(_NO_RIGHT)
         shown = [] if office.holds(FaultKind.NOTES_HIDDEN) else office.clinic.shown_notes(int(demographic))
         first, number = int(call.query.get("offset", 0)), int(call.query.get("numToReturn", 20))
-        rows = [self._row(note) for note in shown[first : first + number]]
+        revisions = Counter(note.uuid for note in office.clinic.notes.values())
+        rows = [_row(note) | {"revision": str(revisions[note.uuid])} for note in shown[first : first + number]]
         return json_answer({"moreNotes": len(shown) > first + number, "notelist": rows})
-
-    def _row(self, note: SimNote) -> dict[str, Any]:
-        return {
-            "noteId": note.no,
-            "uuid": note.uuid,
-            "note": note.text,
-            "observationDate": int(note.observed.timestamp() * 1000),
-            "providerNo": note.provider_no,
-            "isSigned": note.signed,
-            "revision": str(sum(other.uuid == note.uuid for other in self._office.clinic.notes.values())),
-        }
 
     def _upload(self, call: Call) -> Response:
         """Takes what comes, for whatever chart, under a name of the server's own."""
@@ -124,6 +115,17 @@ class Notes:
         office.clinic.add(document)
         office.enter("document", document.demographic_no, document.no, document.key)
         return json_answer({"id": document.no, "fileName": name, "description": document.description})
+
+
+def _row(note: SimNote) -> dict[str, Any]:
+    return {
+        "noteId": note.no,
+        "uuid": note.uuid,
+        "note": note.text,
+        "observationDate": int(note.observed.timestamp() * 1000),
+        "providerNo": note.provider_no,
+        "isSigned": note.signed,
+    }
 
 
 def _sanitised(name: str) -> str:

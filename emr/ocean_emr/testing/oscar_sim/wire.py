@@ -90,9 +90,9 @@ class Writer:
             "lastName": row.last_name,
             "firstName": row.first_name,
             "dateOfBirth": self._moment(row.birth, time(0)),
-            "dobYear": f"{row.birth.year:04d}",
-            "dobMonth": f"{row.birth.month:02d}",
-            "dobDay": f"{row.birth.day:02d}",
+            "dobYear": self.birth(row)[0],
+            "dobMonth": self.birth(row)[1],
+            "dobDay": self.birth(row)[2],
             "sex": row.sex,
             "hin": row.hin,
             "ver": row.version,
@@ -120,6 +120,11 @@ class Writer:
             "activeCount": 1,
             "age": {"years": 40},
         }
+
+    def birth(self, row: SimPatient) -> tuple[str, str, str]:
+        """Year, month and day as the table has them, which are texts."""
+        bare = self.faults.condition(FaultKind.BIRTHS_WITHOUT_ZERO) is not None
+        return f"{row.birth:%Y}", f"{row.birth:%m}", str(row.birth.day) if bare else f"{row.birth:%d}"
 
     def found(self, row: SimPatient) -> dict[str, Any]:
         """An item of `demographics/search`."""
