@@ -162,7 +162,7 @@ async def _day_of(provider: ProviderId, moment: datetime, adapter: EmrAdapter, c
             booked += page.items
             complete = complete or page.complete
     if not complete:
-        words = "the EMR does not show the whole day of the provider in whose schedule walk-ins are booked"
+        words = "the EMR does not show the whole day of the provider for walk-ins (spec.messages.walkIns.providerId)"
         raise MessageHeldError(Reason.PROVIDER_UNKNOWN, words)
     return booked
 

@@ -58,7 +58,7 @@ _TEXTS: Final[dict[Words, tuple[str, str]]] = {
     Words.BIRTH_DATE: ("Date of birth", "Date de naissance"),
     Words.SEX: ("Sex", "Sexe"),
     Words.HEALTH_NUMBER: ("Health number", "Numéro d'assurance maladie"),
-    Words.ADDRESS: ("Address", "Adresse"),
+    Words.ADDRESS: ("Address", "Adresse"),  # codespell:ignore adresse
     Words.HOME_PHONE: ("Home telephone", "Téléphone à domicile"),
     Words.WORK_PHONE: ("Work telephone", "Téléphone au travail"),
     Words.MOBILE_PHONE: ("Mobile telephone", "Téléphone mobile"),
