@@ -145,7 +145,8 @@ def _verdicts(site: Site, platform: Platform, seen: Observation, now: datetime) 
         _verdict(ConditionType.QUEUE_HEALTHY, *health(site, seen.facts, now)),
     ]
     worst = _worst([check for check in checks if check.reason not in _BESIDE])
-    return [_ready(site, worst, seen.facts), _reconciling(site, worst), _stalled(worst), *checks]
+    beside = next((check.message for check in checks if check.reason in _BESIDE), "")
+    return [_ready(site, worst, seen.facts, beside), _reconciling(site, worst), _stalled(worst), *checks]
 
 
 def _worst(checks: Sequence[Verdict]) -> Verdict:
@@ -188,14 +189,14 @@ def _rest(site: Site) -> str:
     return "spec.suspend is false" if site.spec is not None and site.spec.suspend else ""
 
 
-def _ready(site: Site, worst: Verdict, facts: Facts) -> Verdict:
+def _ready(site: Site, worst: Verdict, facts: Facts, beside: str) -> Verdict:
     rest = _rest(site)
     if rest:
         reason = Reason.SUSPENDED if site.spec is not None and site.spec.is_enabled else Reason.NOT_ENABLED
         left = " A Secret with its key in the clear is left: see KeyStored." if _left(facts) else ""
         return _verdict(ConditionType.READY, "False", reason, f"Nothing runs until {rest}.{left}")
     if worst.status == "True":
-        return _verdict(ConditionType.READY, "True", Reason.SITE_READY)
+        return _verdict(ConditionType.READY, "True", Reason.SITE_READY, beside)
     message = f"{worst.type} is {worst.status}, {worst.reason}: {worst.message}"
     return _verdict(ConditionType.READY, "False", Reason.SITE_NOT_READY, message)
 

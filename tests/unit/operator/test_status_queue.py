@@ -49,6 +49,7 @@ def test_held_messages_are_told_and_the_clinic_is_served_all_the_same() -> None:
 
     assert verdict(status, QUEUE) == ("False", Reason.MESSAGES_HELD)
     assert verdict(status, READY) == ("True", Reason.SITE_READY)
+    assert message(status, READY) == message(status, QUEUE) != ""
     assert verdict(status, STALLED) == ("False", Reason.AS_EXPECTED)
     assert status.summary == Reason.MESSAGES_HELD
     assert status.queue == HELD
