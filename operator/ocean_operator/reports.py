@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 import pydantic
@@ -10,6 +11,7 @@ import structlog
 
 from ocean_api.report import CheckReport, Process, SyncReport
 from ocean_operator.database import DatabaseError, State
+from ocean_operator.packed import pack
 from ocean_operator.runtime import Reports, Runtime, Stores
 
 _DEBOUNCE_SECONDS: Final = 0.05
@@ -49,11 +51,14 @@ def _take(state: State, runtime: Runtime) -> None:
 
 
 def _with(before: Reports, state: State) -> Reports:
+    """With what `state` says, unless that cannot be read."""
     try:
         if state.process == Process.CHECK:
-            return Reports(check=CheckReport.model_validate(state.document), sync=before.sync)
+            CheckReport.model_validate(state.document)
+            return replace(before, check=pack(state.document))
         if state.process == Process.SYNC:
-            return Reports(check=before.check, sync=SyncReport.model_validate(state.document))
+            SyncReport.model_validate(state.document)
+            return replace(before, sync=pack(state.document))
     except pydantic.ValidationError as error:
         log.warning("report not readable", site=str(state.site), process=state.process, problems=error.error_count())
     return before

@@ -18,6 +18,7 @@ from ocean_operator.core.site import Site, SiteKey
 from ocean_operator.core.validate import AddressRules
 from ocean_operator.database import Database
 from ocean_operator.observed import Observed
+from ocean_operator.packed import unpack
 from ocean_operator.settings import OperatorSettings
 from ocean_operator.vault import Vault
 from ocean_operator.workqueue import WorkQueue
@@ -54,15 +55,16 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """What the pods of one clinic reported last."""
+    """What the pods of one clinic reported last: packed documents, empty while there is none."""
 
-    check: CheckReport | None = None
-    sync: SyncReport | None = None
+    check: bytes = b""
+    sync: bytes = b""
 
-    def since(self, moment: datetime) -> Reports:
+    def since(self, moment: datetime) -> tuple[CheckReport | None, SyncReport | None]:
         """Without what is older: the rows of a deleted clinic stay, and say nothing about one made in its place."""
-        check = self.check if self.check and self.check.at >= moment else None
-        return Reports(check, _since(moment, self.sync) if self.sync else None)
+        check = CheckReport.model_validate(unpack(self.check)) if self.check else None
+        sync = SyncReport.model_validate(unpack(self.sync)) if self.sync else None
+        return check if check and check.at >= moment else None, _since(moment, sync) if sync else None
 
 
 def _since(moment: datetime, said: SyncReport) -> SyncReport | None:
@@ -112,12 +114,12 @@ class Runtime:
         """Everything known of a clinic besides its objects. The status is the memory across restarts."""
         finding = self.key_finding(site)
         key = finding.status if finding else (site.status.key if site.status.key.version else None)
-        said = self.reports.get(site.key, Reports()).since(datetime.fromisoformat(site.creation))
+        check, sync = self.reports.get(site.key, Reports()).since(datetime.fromisoformat(site.creation))
         return Facts(
             key=key,
             key_problem=finding.problem if finding else None,
-            check=said.check,
-            sync=said.sync,
+            check=check,
+            sync=sync,
             pod_problem=self.observed.pod_problem(site.key),
         )
 
