@@ -46,7 +46,8 @@ _JSON_PATCH: Final = "application/json-patch+json"
 _METADATA_OF_ONE: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
-_PAGE: Final = 500
+_PAGE: Final = 100
+"""Objects in a page of a LIST: parsed, a few hundred are more than all that is known of a thousand clinics."""
 _MISSING: Final = 404
 _CONFLICT: Final = 409
 _FIRST_ERROR: Final = 400

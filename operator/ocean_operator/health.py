@@ -21,6 +21,7 @@ from ocean_operator.metrics import WATCH_AGE, WATCH_LOSSES
 from ocean_operator.observed import Observed
 
 _LOOK_AGAIN_SECONDS: Final = 0.2
+_LOOKS_IN_VAIN: Final = 5
 _GRACE_SECONDS: Final = 10.0
 """How far an event may be behind a LIST before it counts as lost."""
 
@@ -55,8 +56,18 @@ def losses(seen: Mapping[Name, int], listed: Mapping[Name, int], list_version: i
 async def whole_picture(cluster: Cluster, observed: Observed) -> None:
     """Return when the watches have shown everything that a LIST shows: from then on decisions can be made."""
     for kind in (names.KIND, *WATCHED_CHILDREN):
-        while losses(observed.versions(kind), *await _list(kind, cluster)):  # noqa: ASYNC110 - kopf is waited for
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        await _shown(kind, cluster, observed)
+
+
+async def _shown(kind: str, cluster: Cluster, observed: Observed) -> None:
+    """Wait for what one LIST shows. Another is made only when nothing comes any more: the rest may be gone by now."""
+    listing, missing, looks = await _list(kind, cluster), set[Name](), 0
+    while found := losses(observed.versions(kind), *listing):
+        looks = looks + 1 if found == missing else 0
+        if looks >= _LOOKS_IN_VAIN:
+            listing, looks = await _list(kind, cluster), 0
+        missing = found
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 async def audit_watches(cluster: Cluster, observed: Observed, health: Health, *, every_seconds: float) -> None:

@@ -20,7 +20,7 @@ import uvloop
 from ocean_operator.cluster import Cluster, ClusterError
 from ocean_operator.core.site import SiteKey
 from ocean_operator.database import Database
-from ocean_operator.handlers.watches import configure, register
+from ocean_operator.handlers.watches import NothingRemembered, configure, register
 from ocean_operator.health import Health, audit_watches, whole_picture
 from ocean_operator.lease import Leadership, LeadershipLostError
 from ocean_operator.logs import configure_logs
@@ -234,7 +234,13 @@ async def _watch(
     taking_back = asyncio.create_task(_listen_again(started, stop))
     try:
         await kopf.operator(
-            registry=registry, settings=settings, clusterwide=True, standalone=True, ready_flag=started, identity=who
+            registry=registry,
+            settings=settings,
+            memories=NothingRemembered(),
+            clusterwide=True,
+            standalone=True,
+            ready_flag=started,
+            identity=who,
         )
     finally:
         taking_back.cancel()

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from sys import intern
 from typing import Any, Final
-
-import orjson
 
 from ocean_api import names
 from ocean_api.v1alpha1.status import QueueStatus
@@ -19,6 +18,7 @@ from ocean_operator.core.plan import ChildId, ObservedChild, child_id, live_dige
 from ocean_operator.core.pods import Away, away
 from ocean_operator.core.site import Manifest, Site, SiteKey, read_site, requests_in
 from ocean_operator.core.validate import Neighbours
+from ocean_operator.packed import pack, unpack
 
 _REMEMBERED_DEAD: Final = 10_000
 _NOTHING: Final[Mapping[ChildId, ObservedChild]] = {}
@@ -57,12 +57,12 @@ class Observed:
     def site(self, key: SiteKey) -> Site | None:
         """The clinic as last seen, read anew: a fleet of parsed specs would be the operator's largest possession."""
         kept = self._sites.get(key)
-        return read_site(orjson.loads(kept.packed)) if kept else None
+        return read_site(unpack(kept.packed)) if kept else None
 
     def queue_in_status(self, key: SiteKey) -> QueueStatus:
         """What the clinic's status says of its messages. Read by itself: this is asked of a whole fleet at once."""
         kept = self._sites.get(key)
-        raw = (orjson.loads(kept.packed)["status"] or {}).get("queue") if kept else None
+        raw = (unpack(kept.packed)["status"] or {}).get("queue") if kept else None
         return QueueStatus.model_validate(raw or {})
 
     def site_keys(self) -> tuple[SiteKey, ...]:
@@ -126,7 +126,15 @@ class Observed:
         To none when it is old, or changed nothing that decisions look at; to two when somebody has made it
         another clinic's.
         """
-        ident, child = child_id(body), _read_child(body)
+        return self._take_child(_shared_id(body), _read_child(body), key)
+
+    def wrote_child(self, body: Manifest, key: SiteKey) -> None:
+        """Take the API server's answer to our own write as the state to compare with from now on."""
+        ident, child = _shared_id(body), _read_child(body)
+        self._take_child(ident, child, key)
+        self._recorded.setdefault(key, {})[ident] = child.digest
+
+    def _take_child(self, ident: ChildId, child: ObservedChild, key: SiteKey) -> tuple[SiteKey, ...]:
         home = self._homes.get(child.uid, key)
         before = self._children.get(home, _NOTHING).get(ident)
         if self._is_old(child.uid, child.resource_version, before):
@@ -138,11 +146,6 @@ class Observed:
         if home != key:
             return home, key
         return (key,) if before is None or _meaning(before) != _meaning(child) else ()
-
-    def wrote_child(self, body: Manifest, key: SiteKey) -> None:
-        """Take the API server's answer to our own write as the state to compare with from now on."""
-        self.saw_child(body, key)
-        self._recorded.setdefault(key, {})[child_id(body)] = live_digest(body)
 
     def lost_child(self, ident: ChildId, uid: str, key: SiteKey, version: int) -> bool:
         """A child is gone; False when another with its name stands there already."""
@@ -207,23 +210,29 @@ def owner_key(body: Mapping[str, Any]) -> SiteKey | None:
     meta = body["metadata"]
     owner = next((o["name"] for o in meta.get("ownerReferences") or () if o.get("kind") == names.KIND), None)
     name = owner if owner is not None else (meta.get("labels") or {}).get(names.SITE_LABEL)
-    return SiteKey(meta["namespace"], name) if name is not None and "namespace" in meta else None
+    return SiteKey(intern(meta["namespace"]), intern(name)) if name is not None and "namespace" in meta else None
+
+
+def _shared_id(body: Manifest) -> ChildId:
+    """Its kind is one text for all: JSON that is read brings a new one each time."""
+    ident = child_id(body)
+    return ident._replace(kind=intern(ident.kind))
 
 
 def _keep(body: Manifest) -> _Kept:
     meta = body["metadata"]
-    finalizers, requests = tuple(meta.get("finalizers") or ()), requests_in(meta)
+    finalizers, requests = tuple(map(intern, meta.get("finalizers") or ())), requests_in(meta)
     deleting = "deletionTimestamp" in meta
     wanted = ("namespace", "name", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp")
     head = {k: meta[k] for k in wanted if k in meta}
     head |= {"finalizers": list(finalizers), "annotations": requests}
     return _Kept(
-        uid=meta["uid"],
+        uid=intern(meta["uid"]),
         resource_version=int(meta["resourceVersion"]),
         creation=meta.get("creationTimestamp", ""),
         site_number=str((body.get("spec") or {}).get("siteNumber", "")),
-        asks=(meta["uid"], meta.get("generation", 0), deleting, finalizers, tuple(sorted(requests.items()))),
-        packed=orjson.dumps({"metadata": head, "spec": body.get("spec"), "status": body.get("status")}),
+        asks=(intern(meta["uid"]), meta.get("generation", 0), deleting, finalizers, tuple(sorted(requests.items()))),
+        packed=pack({"metadata": head, "spec": body.get("spec"), "status": body.get("status")}),
     )
 
 
@@ -232,7 +241,7 @@ def _read_child(body: Manifest) -> ObservedChild:
     owners = meta.get("ownerReferences") or ()
     return ObservedChild(
         uid=meta["uid"],
-        owner=next((o["uid"] for o in owners if o.get("kind") == names.KIND), ""),
+        owner=intern(next((o["uid"] for o in owners if o.get("kind") == names.KIND), "")),
         resource_version=int(meta["resourceVersion"]),
         hash=(meta.get("annotations") or {}).get(names.HASH_ANNOTATION, ""),
         digest="" if body["kind"] == "Job" else live_digest(body),

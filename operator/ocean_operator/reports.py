@@ -11,6 +11,7 @@ import structlog
 
 from ocean_api.report import CheckReport, Process, SyncReport, WorkerReport
 from ocean_operator.database import DatabaseError, State
+from ocean_operator.packed import pack
 from ocean_operator.runtime import Reports, Runtime, Stores
 
 _DEBOUNCE_SECONDS: Final = 0.05
@@ -52,13 +53,17 @@ def _take(state: State, runtime: Runtime) -> None:
 
 
 def _with(before: Reports, state: State) -> Reports:
+    """With what `state` says, unless that cannot be read."""
     try:
         if state.process == Process.CHECK:
-            return replace(before, check=CheckReport.model_validate(state.document))
+            CheckReport.model_validate(state.document)
+            return replace(before, check=pack(state.document))
         if state.process == Process.SYNC:
-            return replace(before, sync=SyncReport.model_validate(state.document))
+            SyncReport.model_validate(state.document)
+            return replace(before, sync=pack(state.document))
         if state.process == Process.WORKER:
-            return replace(before, worker=WorkerReport.model_validate(state.document))
+            WorkerReport.model_validate(state.document)
+            return replace(before, worker=pack(state.document))
     except pydantic.ValidationError as error:
         log.warning("report not readable", site=str(state.site), process=state.process, problems=error.error_count())
     return before

@@ -23,6 +23,7 @@ from ocean_operator.core.site import Site, SiteKey
 from ocean_operator.core.validate import AddressRules
 from ocean_operator.database import Database
 from ocean_operator.observed import Observed
+from ocean_operator.packed import unpack
 from ocean_operator.settings import OperatorSettings
 from ocean_operator.vault import Vault
 from ocean_operator.workqueue import WorkQueue
@@ -59,18 +60,23 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """What the pods of one clinic reported last."""
+    """What the pods of one clinic reported last: packed documents, empty while there is none."""
 
-    check: CheckReport | None = None
-    sync: SyncReport | None = None
-    worker: WorkerReport | None = None
+    check: bytes = b""
+    sync: bytes = b""
+    worker: bytes = b""
 
-    def since(self, moment: datetime) -> Reports:
+    def since(self, moment: datetime) -> tuple[CheckReport | None, SyncReport | None, WorkerReport | None]:
         """Without what is older: the rows of a deleted clinic stay, and say nothing about one made in its place."""
-        check = self.check if self.check and self.check.at >= moment else None
-        stopped = self.worker.problem if self.worker else None
-        worker = self.worker if stopped and stopped.at >= moment else None
-        return Reports(check, _since(moment, self.sync) if self.sync else None, worker)
+        check = CheckReport.model_validate(unpack(self.check)) if self.check else None
+        sync = SyncReport.model_validate(unpack(self.sync)) if self.sync else None
+        worker = WorkerReport.model_validate(unpack(self.worker)) if self.worker else None
+        stopped = worker.problem if worker else None
+        return (
+            check if check and check.at >= moment else None,
+            _since(moment, sync) if sync else None,
+            worker if stopped and stopped.at >= moment else None,
+        )
 
 
 def _since(moment: datetime, said: SyncReport) -> SyncReport | None:
@@ -128,16 +134,16 @@ class Runtime:
         """Everything known of a clinic besides its objects. The status is the memory across restarts."""
         finding = self.key_finding(site)
         key = finding.status if finding else (site.status.key if site.status.key.version else None)
-        said = self.reports.get(site.key, Reports()).since(datetime.fromisoformat(site.creation))
+        check, sync, worker = self.reports.get(site.key, Reports()).since(datetime.fromisoformat(site.creation))
         name = worker_name(site)
-        worker = self.observed.children(site.key).get(ChildId("Deployment", name))
-        gone = worker.away if worker else None
+        deployment = self.observed.children(site.key).get(ChildId("Deployment", name))
+        gone = deployment.away if deployment else None
         return Facts(
             key=key,
             key_problem=finding.problem if finding else None,
-            check=said.check,
-            sync=said.sync,
-            worker=said.worker,
+            check=check,
+            sync=sync,
+            worker=worker,
             queue=self.told.get(site.key, site.status.queue),
             pod_problem=self.observed.pod_problem(site.key),
             worker_problem=why_no_worker(name, self.observed.pod_problem(site.key, worker=True), gone, self.clock()),

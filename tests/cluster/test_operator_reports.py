@@ -54,6 +54,8 @@ def test_a_synchronisation_shows_while_it_runs_and_when_it_is_done(running: Land
     running.sync(maple, job, last_full=done)
     running.await_summary(maple, "SiteReady")
     shown = running.status(maple)["sync"]
+    # It is posted after the status is written.
+    until(lambda: bool(running.events(maple)), "an event tells of it")
 
     assert shown["banner"] == "Green"
     assert shown["counts"]["appointments"] == 7

@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from ocean_api import names
 from ocean_operator.cluster import RESOURCES
@@ -37,17 +38,39 @@ def configure(settings: kopf.OperatorSettings) -> None:
     """Kopf's settings; the reasons are in docs/design/003-kopf.md."""
     watching, queueing, networking = settings.watching, settings.queueing, settings.networking
     watching.inactivity_timeout, watching.server_timeout, watching.client_timeout = 70, 600, 660
-    watching.connect_timeout, watching.reconnect_backoff, watching.chunk_size = 10, 1.0, 500
+    watching.connect_timeout, watching.reconnect_backoff, watching.chunk_size = 10, 1.0, 100
     for kind in (*WATCHED_CHILDREN, "Pod"):
         watching.label_selectors[_resource(kind)] = OURS
-    queueing.worker_limit, queueing.idle_timeout, queueing.exit_timeout = None, 1.0, 20
+    queueing.worker_limit, queueing.idle_timeout, queueing.exit_timeout = None, 0.1, 20
     networking.request_timeout, networking.connect_timeout = 30, 5
     networking.error_backoffs = [1, 2, 4, 8, 15]
+    settings.persistence.diffbase_storage = _NothingStored()
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.posting.enabled = False
     settings.execution.max_workers = 4
     settings.process.ultimate_exiting_timeout = 45
+
+
+class _NothingStored(kopf.DiffBaseStorage):
+    """For handlers of changes, which do not exist here, kopf copies and compares every body at every event."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        raise AssertionError("only handlers of changes store anything")
+
+
+class NothingRemembered(ResourceMemories):
+    """Nothing is kept for an object between two of its events, where kopf would keep a kilobyte for each."""
+
+    async def recall(self, *args: Any, **kwargs: Any) -> ResourceMemory:
+        """A new memory, which nobody keeps."""
+        return await super().recall(*args, **{**kwargs, "ephemeral": True})
 
 
 def _resource(kind: str) -> tuple[str, str, str]:
