@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -128,9 +130,13 @@ class Gateway:
         assert self._process
         return self._process.pid
 
+    def trust(self) -> ssl.SSLContext:
+        """What its clients trust."""
+        return ssl.create_default_context(cafile=self.folder / "ca.crt")
+
     def client(self, **more: Any) -> httpx.Client:
         """A client that trusts it."""
-        return httpx.Client(base_url=self.url, verify=str(self.folder / "ca.crt"), trust_env=False, timeout=30, **more)
+        return httpx.Client(base_url=self.url, verify=self.trust(), trust_env=False, timeout=30, **more)
 
     def post(self, clinic: WebhookSite, event: Mapping[str, Any], *, key: str | None = None) -> httpx.Response:
         """Send one event."""
@@ -138,6 +144,13 @@ class Gateway:
             return client.post(
                 f"/webhooks/{clinic.number}", json=event, headers={"X-Ocean-Webhook-Key": key or clinic.key}
             )
+
+    def post_later(self, clinic: WebhookSite, events: Sequence[Mapping[str, Any]]) -> list[Future[httpx.Response]]:
+        """Send events at once, each by its own connection; their answers, when they come."""
+        pool = ThreadPoolExecutor(len(events))
+        answers = [pool.submit(self.post, clinic, event) for event in events]
+        pool.shutdown(wait=False)
+        return answers
 
     def probe(self, path: str) -> httpx.Response:
         """What the kubelet or Prometheus sees."""
@@ -170,14 +183,14 @@ class Gateway:
         }
         return {f"OCEAN_{name}": str(value) for name, value in settings.items()}
 
-    def spawn(self) -> Self:
-        """Start it, and do not wait."""
+    def spawn(self, environment: Mapping[str, str] | None = None) -> Self:
+        """Start it, and do not wait. Its settings are made now, if they were not before: that takes a cluster."""
         with self._said.open("ab") as said:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ocean_emr.gateway.main"],
                 stdout=said,
                 stderr=subprocess.STDOUT,
-                env={"PATH": os.environ["PATH"], **self.environment()},
+                env={"PATH": os.environ["PATH"], **(environment or self.environment())},
             )
         return self
 
