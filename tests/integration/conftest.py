@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import anyio
 import psycopg
 import pytest
 
 from integration.installation import Installation, make_reviewer, surroundings
-from integration.logins import Logins, where
+from integration.logins import Logins, LoginSource, where
+from integration.queue_desk import Desk, lease_of
 from integration.real_fhir import Emr
 from integration.sites import Site
 from integration.sync.clinic import Tls
+from ocean_api import names
 from ocean_dev.control_plane import ControlPlane
 from ocean_dev.servers.fhir import FhirServer
 from ocean_dev.servers.openbao import openbao
 from ocean_dev.servers.postgres import Postgres, postgres
+from ocean_emr.store.database import Database
 from ocean_emr.store.migrate import migrate, upgrade
 from ocean_emr.testing.ocean_sim import OceanSim
 
@@ -105,6 +108,26 @@ def running_ocean(tls: Tls) -> Iterator[OceanSim]:
     """One Ocean for all tests; each clinic begins it anew."""
     with OceanSim(tls=tls.files) as running:
         yield running
+
+
+@pytest.fixture
+def gateway(logins: Logins) -> Iterator[psycopg.Connection]:
+    """The gateway's connection."""
+    with logins.connect(names.VAULT_GATEWAY_DATABASE_ROLE) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def database(server: Postgres, logins: Logins, site_a: Site) -> AsyncIterator[Database]:
+    """A database as the clinic's worker has it."""
+    async with Database(where(server), LoginSource(logins, site_a.vault_role), application="test") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def desk(database: Database, site_a: Site) -> Desk:
+    """A worker with a lease."""
+    return Desk(database, site_a, await lease_of(database, site_a))
 
 
 def _register(operator: psycopg.Connection) -> Site:

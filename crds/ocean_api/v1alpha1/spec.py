@@ -238,6 +238,13 @@ class SlotPolicy(StrEnum):
     NEXT_FREE = "NextFree"
 
 
+class DemographicsPolicy(StrEnum):
+    """What becomes of what patients say of address, telephone and so on."""
+
+    UPDATE = "Update"
+    NOTE = "Note"
+
+
 class WalkInsSpec(ApiModel):
     """What happens when somebody without an appointment checks in at the kiosk.
 
@@ -303,6 +310,11 @@ class MessagesSpec(ApiModel):
     import_attachments: bool = False
     """Whether web-form submissions, files that patients send, and eReferral and eConsult records are put into the
     chart as PDF."""
+
+    demographics: DemographicsPolicy | None = None
+    """What becomes of what patients say of address, telephone and so on. `Update`: it is written into the chart, where
+    that is allowed. `Note`: all of it becomes a note for staff. Left out: `Note` for `OscarPro`, whose interface
+    empties other fields of a chart with every update, `Update` for others."""
 
     walk_ins: WalkInsSpec = WalkInsSpec()
     """What happens when somebody without an appointment checks in."""
@@ -374,6 +386,14 @@ class OceanSiteSpec(ApiModel):
         return self.enabled if self.enabled is not None else self.emr.type is not EmrType.NONE
 
     @property
+    def updates_charts(self) -> bool:
+        """Whether what patients say of themselves is written into charts: `messages.demographics`, filled in."""
+        chosen = self.messages.demographics
+        if chosen is None:
+            return self.emr.type is not EmrType.OSCAR_PRO
+        return chosen is DemographicsPolicy.UPDATE
+
+    @property
     def integrated(self) -> bool:
         """Whether the clinic has an EMR to synchronise with."""
         return self.emr.type is not EmrType.NONE
@@ -390,6 +410,11 @@ def warnings_for(spec: OceanSiteSpec) -> tuple[str, ...]:
         found.append(f"spec.schedule.days is {spec.schedule.days}: more than 14 cost noticeable bandwidth at the EMR")
     if spec.integrated and not spec.schedule.providers:
         found.append("spec.schedule.providers is empty: nothing is synchronised until ids or `All` are given")
+    if spec.emr.type is EmrType.OSCAR_PRO and spec.updates_charts:
+        found.append(
+            "spec.messages.demographics is Update: with every update OSCAR empties a chart's residential address and "
+            "more (docs/emr/oscar-pro.md); Note does not touch the chart"
+        )
     if not spec.integrated and spec.enabled is None:
         found.append("spec.enabled is not set: a clinic without an EMR stays off until it is true")
     return tuple(found)

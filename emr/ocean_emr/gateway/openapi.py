@@ -62,9 +62,7 @@ def _operation() -> dict[str, Any]:
             "200": {
                 "description": "Kept, or echoed.",
                 "content": {
-                    "application/json": {
-                        "schema": {"oneOf": [{"$ref": f"{_SCHEMA}Kept"}, {"$ref": f"{_SCHEMA}Echo"}]}
-                    }
+                    "application/json": {"schema": {"oneOf": [{"$ref": f"{_SCHEMA}Kept"}, {"$ref": f"{_SCHEMA}Echo"}]}}
                 },
             },
             **{str(status): _response(which) for status, which in sorted(refusals.items())},

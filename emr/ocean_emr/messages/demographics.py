@@ -94,8 +94,8 @@ def of_ocean(who: OceanDemographics) -> Demographics:
     return read_updates(given)[0]
 
 
-def decide(content: DemographicsContent, chart: Patient) -> Decision:
-    """What is written into `chart`, and what is put before a person."""
+def decide(content: DemographicsContent, chart: Patient, *, may_update: bool = True) -> Decision:
+    """What is written into `chart`, and what is put before a person: everything new, where the chart may not change."""
     now = demographics_of(chart)
     changes, base = Demographics(), Demographics()
     said: list[tuple[Words | str, str, str]] = []
@@ -105,10 +105,13 @@ def decide(content: DemographicsContent, chart: Patient) -> Decision:
             continue
         alone = DemographicsUpdate(chart.id, replace(Demographics(), **{name: wanted}), now)
         try:
-            if fields_to_write(alone, chart):
-                changes = replace(changes, **{name: wanted})
-                base = replace(base, **{name: getattr(now, name)})
+            new, allowed = bool(fields_to_write(alone, chart)), may_update
         except EmrWriteRefusedError:
+            new, allowed = True, False
+        if new and allowed:
+            changes = replace(changes, **{name: wanted})
+            base = replace(base, **{name: getattr(now, name)})
+        elif new:
             said.append((Words(name), _shown(wanted), _shown(getattr(now, name))))
     said += [(name, value, "") for name, value in content.others]
     update = DemographicsUpdate(chart.id, changes, base) if changes != Demographics() else None

@@ -47,6 +47,8 @@ class Context:
     charts: ChartLinks
     now: Callable[[], datetime]
     """The time, aware."""
+    updates_charts: bool = True
+    """Whether what patients say of themselves is written into charts; otherwise it becomes a note."""
 
 
 async def resolve(delivery: Delivery, adapter: EmrAdapter, context: Context) -> tuple[Write, ...]:
@@ -99,7 +101,7 @@ async def _note(content: NoteContent, kind: Kind, adapter: EmrAdapter, context: 
 
 async def _demographics(content: DemographicsContent, adapter: EmrAdapter, context: Context) -> tuple[Write, ...]:
     chart = await _chart(content.person, adapter, context)
-    decision = demographics.decide(content, chart)
+    decision = demographics.decide(content, chart, may_update=context.updates_charts)
     note = demographics.note_of(decision, content, chart.id, context.language) if decision.said else None
     return tuple(write for write in (decision.update, note) if write)
 

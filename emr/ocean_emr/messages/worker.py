@@ -129,6 +129,7 @@ class Worker:
             language=spec.language,
             charts=Charts(self._desk),
             now=utc_now,
+            updates_charts=spec.updates_charts,
         )
         self._carrier = Carrier(self._desk, context, CHANCE)
         self._hands = {side: _Hand(side) for side in Side}

@@ -226,3 +226,21 @@ def test_what_is_doubtful_is_said(changes: dict[str, Any], begins: str) -> None:
 
 def test_a_clinic_without_an_emr_is_not_asked_for_providers() -> None:
     assert warnings_for(spec(emr={"type": "None"}, enabled=True)) == ()
+
+
+@pytest.mark.parametrize(
+    ("emr", "said", "expected"),
+    [
+        (EmrType.OSCAR_PRO, {}, False),
+        (EmrType.OSCAR_PRO, {"demographics": "Update"}, True),
+        (EmrType.FHIR, {}, True),
+        (EmrType.FHIR, {"demographics": "Note"}, False),
+    ],
+)
+def test_charts_are_updated_where_that_costs_nothing_or_somebody_chose_it(
+    emr: EmrType, said: dict[str, Any], *, expected: bool
+) -> None:
+    found = spec(emr=EMRS[emr], messages=said, schedule={"providers": "All"})
+
+    assert found.updates_charts is expected
+    assert any("demographics is Update" in each for each in warnings_for(found)) is (expected and bool(said))

@@ -44,6 +44,19 @@ def test_what_is_different_is_changed_and_what_is_there_is_left() -> None:
     assert decision.update.base == Demographics(email="old@example.org")
 
 
+def test_where_charts_are_not_updated_everything_new_is_told_to_a_person() -> None:
+    there = chart(email="old@example.org", language="fr")
+    updates: dict[str, str | None] = {"address.email": "new@example.org", "language": "FR", "surname": "Tremblay"}
+
+    decision = decide(content(updates), there, may_update=False)
+
+    assert decision.update is None
+    assert [(said[0], said[1:]) for said in decision.said] == [
+        (Words.LAST_NAME, ("Tremblay", "COTE")),
+        (Words.EMAIL, ("new@example.org", "old@example.org")),
+    ]
+
+
 def test_a_chart_that_has_it_all_needs_nothing() -> None:
     assert decided({"surname": "Côté", "birthDate": "1980-02-29", "sex": "F"}, chart()) == Decision(None, ())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 MOST_LINES = 440  # "about 400": a file that grows past it is split
-GENERATED_OR_LOCKED = (".lock", "go.sum", "oceansites.yaml", "values.schema.json")
+GENERATED_OR_LOCKED = (".lock", "go.sum", "oceansites.yaml", "values.schema.json", "gateway-openapi.json")
 FOLDERS_OF_NO_ONE = {".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".hypothesis", "dist", "target"}
 
 # Put together here, so that this file does not hold what it looks for.
