@@ -17,7 +17,7 @@ from benchmarks.figures import Figures, cpu_seconds, memory_mb
 from integration.sync.clinic import TODAY, Clinic
 from ocean_emr.testing.oscar_sim import OscarSim, Profile, demo_clinic
 
-_IMPORTED = "from ocean_emr import lean; lean.begin(); import ocean_emr.sync.program, ocean_emr.adapters.oscar"
+_IMPORTED = "from ocean_api import lean; lean.begin('click'); import ocean_emr.sync.program, ocean_emr.adapters.oscar"
 _SLOWEST_SHOWN = 12
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from ocean_emr import lean
+from ocean_api import lean
 
 
 def main() -> None:
     """Exit status: 0 told to stop, 1 the pod was not made by the operator."""
-    lean.begin()
+    lean.begin("click")
     from ocean_emr.messages import program  # noqa: PLC0415 - after `begin`, or it would not be lean
 
     lean.ready()

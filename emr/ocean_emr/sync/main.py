@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from ocean_emr import lean
+from ocean_api import lean
 
 
 def main() -> None:
     """Exit status: 0 done or reported, 1 to be tried again, 2 wrong usage."""
-    lean.begin()
+    lean.begin("click")
     from ocean_emr.sync import program  # noqa: PLC0415 - after `begin`, or it would not be lean
 
     lean.ready()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from integration.sync.process import places_in
-from ocean_emr import lean
+from ocean_api import lean
 
 if TYPE_CHECKING:
     from ocean_emr.contract import Capabilities, EmrAdapter
@@ -90,7 +90,7 @@ def _hasty(capabilities: Capabilities) -> Callable[[], Capabilities]:
 def main() -> None:
     """Work until told to stop, or killed."""
     folder, *trap = sys.argv[1:]
-    lean.begin()
+    lean.begin("click")
     from ocean_emr.messages import program  # noqa: PLC0415 - as in ocean_emr/messages/main.py
 
     lean.ready()

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 from integration.sync.process import places_in
-from ocean_emr import lean
+from ocean_api import lean
 
 
 def main() -> None:
     """Work until told to stop."""
-    lean.begin()
+    lean.begin("click")
     from ocean_emr.messages import program  # noqa: PLC0415 - as in ocean_emr/messages/main.py
 
     lean.ready()

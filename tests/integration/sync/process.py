@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocean_emr import lean
+from ocean_api import lean
 
 if TYPE_CHECKING:
     from ocean_emr.pod import Places
@@ -34,7 +34,7 @@ def main() -> None:
     """Run the program that is named, importing what it imports in the order in which it does."""
     folder, name, *arguments = sys.argv[1:]
     if name == "sync":
-        lean.begin()
+        lean.begin("click")
         from ocean_emr.sync import program  # noqa: PLC0415 - as in ocean_emr/sync/main.py
 
         lean.ready()

@@ -6,8 +6,8 @@ import sys
 
 PROGRAM = """
 import gc, json, sys
-from ocean_emr import lean
-lean.begin()
+from ocean_api import lean
+lean.begin("click")
 import ocean_emr.sync.program, ocean_emr.adapters.oscar, ocean_emr.adapters.fhir_r4
 lean.ready()
 loaded = {name.partition(".")[0] for name, module in sys.modules.items() if module is not None}
