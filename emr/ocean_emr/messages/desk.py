@@ -25,6 +25,7 @@ from ocean_emr.store.leases import Lease
 from ocean_emr.store.messages import NewDelivery, Queued, Sealed, Side, Sitting
 
 _AGAIN_SECONDS: Final = 1.0
+_SEVERAL: Final = 2
 _T = TypeVar("_T")
 
 log = structlog.get_logger(__name__)
@@ -54,17 +55,17 @@ class Desk:
 
     async def heads(self, side: Side, *, busy: Collection[bytes], most: int) -> tuple[Queued, ...]:
         """See `messages.heads`."""
-        async with self.database.transaction() as transaction:
+        async with self.database.statements() as transaction:
             return await messages.heads(transaction, site=self.site, side=side, busy=busy, most=most)
 
     async def next_due(self, side: Side) -> timedelta | None:
         """See `messages.next_due`."""
-        async with self.database.transaction() as transaction:
+        async with self.database.statements() as transaction:
             return await messages.next_due(transaction, site=self.site, side=side)
 
     async def gathered(self, lane: bytes) -> tuple[Queued, ...]:
         """See `messages.gathered`."""
-        async with self.database.transaction() as transaction:
+        async with self.database.statements() as transaction:
             return await messages.gathered(transaction, site=self.site, lane=lane)
 
     async def open(self, row: Queued) -> Delivery:
@@ -103,11 +104,13 @@ class Desk:
         async def write(transaction: Transaction) -> bool:
             return await steps.expand(transaction, self.lease, event, deliveries, sitting=sitting)
 
-        return await self.surely(write)
+        return await self.surely(write, statements=_SEVERAL)
 
     async def merge(self, first: Queued, others: Sequence[Queued], body: Sealed) -> None:
         """See `steps.merge`."""
-        await self.surely(lambda transaction: steps.merge(transaction, self.lease, first, others, body))
+        await self.surely(
+            lambda transaction: steps.merge(transaction, self.lease, first, others, body), statements=_SEVERAL
+        )
 
     async def intend(self, row: Queued, plan: Plan) -> None:
         """See `steps.intend`."""
@@ -147,13 +150,17 @@ class Desk:
 
     async def hurry(self, reasons: Sequence[Reason]) -> None:
         """See `steps.hurry`."""
-        await self.surely(lambda transaction: steps.hurry(transaction, self.lease, reasons=reasons))
+        await self.surely(
+            lambda transaction: steps.hurry(transaction, self.lease, reasons=reasons), statements=_SEVERAL
+        )
 
-    async def surely(self, step: Callable[[Transaction], Awaitable[_T]]) -> _T:
-        """Take `step`, a transaction, again and again until PostgreSQL has answered."""
+    async def surely(self, step: Callable[[Transaction], Awaitable[_T]], *, statements: int = 1) -> _T:
+        """Take `step`, a transaction of so many statements, again and again until PostgreSQL has answered."""
         while True:
             try:
-                async with self.database.transaction() as transaction:
+                async with (
+                    self.database.statements() if statements == 1 else self.database.transaction() as transaction
+                ):
                     return await step(transaction)
             except DatabaseUnavailableError as error:
                 log.warning("not written down yet", site=self.site, reason=error.reason.value, message=str(error))
@@ -168,7 +175,7 @@ class Charts:
 
     async def get(self, ref: str) -> PatientId | None:
         """The chart of Ocean's patient `ref`, if it is known."""
-        async with self.desk.database.transaction() as transaction:
+        async with self.desk.database.statements() as transaction:
             sealed = await chart_links.read(transaction, site=self.desk.site, ref=ref)
         if sealed is None:
             return None
@@ -177,7 +184,10 @@ class Charts:
     async def put(self, ref: str, patient_id: PatientId) -> None:
         """Keep it, in the place of what was known."""
         sealed = await self.desk.keys.seal(patient_id.encode(), self._place(ref))
-        await self.desk.surely(lambda transaction: chart_links.put(transaction, self.desk.lease, ref=ref, chart=sealed))
+        await self.desk.surely(
+            lambda transaction: chart_links.put(transaction, self.desk.lease, ref=ref, chart=sealed),
+            statements=_SEVERAL,
+        )
 
     def _place(self, ref: str) -> Place:
         return Place(self.desk.site, "chart-link", ref)

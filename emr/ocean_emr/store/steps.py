@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - what is put into the SQL are words of this file
-"""The worker's steps through the queue (`store.messages`): each a few statements of one transaction.
+"""The worker's steps through the queue (`store.messages`): most are one statement, and a transaction by themselves.
 
 Each depends on the worker's lease, so that one that was overtaken changes nothing, and on the state of the row, so that
 nothing is done twice. What becomes of a message for the clinic is told to the audit in the same transaction.
@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from ocean_emr.store import audit
+from psycopg.types.json import Jsonb
+
 from ocean_emr.store.database import Transaction
 from ocean_emr.store.errors import MessageMovedError
 from ocean_emr.store.leases import Lease, confirm
@@ -177,8 +178,8 @@ async def finish(transaction: Transaction, lease: Lease, message: Queued, *, emr
         emr_ref = nullif(%(emr_ref)s, ''), reason = null, note = null
         """,
         {"emr_ref": emr_ref},
+        record=("message.deliver", "done"),
     )
-    await _record(transaction, lease.site, message, "message.deliver", "done")
 
 
 async def hold(transaction: Transaction, lease: Lease, message: Queued, *, reason: str, note: str) -> None:
@@ -198,8 +199,8 @@ async def hold(transaction: Transaction, lease: Lease, message: Queued, *, reaso
     values = {"reason": reason, "note": note}
     changes = "state = 'held', reason = %(reason)s, note = %(note)s"
     waiting = (State.ACCEPTED, State.GATHERING, State.SENT)
-    await _step(transaction, lease, message, changes, values, came_from=waiting)
-    await _record(transaction, lease.site, message, "message.hold", reason)
+    record = ("message.hold", reason)
+    await _step(transaction, lease, message, changes, values, came_from=waiting, record=record)
 
 
 async def postpone(  # noqa: PLR0913 - keywords, the facts of one attempt
@@ -269,13 +270,27 @@ async def _step(  # noqa: PLR0913 - what changes, and of what
     values: Mapping[str, Any],
     *,
     came_from: Sequence[State] = (State.ACCEPTED, State.SENT),
+    record: tuple[str, str] | None = None,
 ) -> None:
-    """Change a row, if the lease still holds and the row still waits as `came_from` says."""
+    """Change a row, if the lease still holds and the row still waits as `came_from` says, in one statement.
+
+    Args:
+        transaction: Where.
+        lease: The worker's.
+        message: The row.
+        changes: What changes, in SQL.
+        values: For `changes`.
+        came_from: In which states it may be.
+        record: Action and outcome for the audit, if it is to know.
+    """
     cursor = await transaction.execute(
         f"""
-        {_UNDER_LEASE}
-        update ocean.message set {changes}, updated_at = statement_timestamp() from lease
-         where message.site = %(site)s and message.id = %(id)s and message.state = any(%(came_from)s)
+        {_UNDER_LEASE}, stepped as (
+          update ocean.message set {changes}, updated_at = statement_timestamp() from lease
+           where message.site = %(site)s and message.id = %(id)s and message.state = any(%(came_from)s)
+          returning message.id
+        )
+        select {"1" if record is None else _APPEND} from stepped
         """,
         {
             "site": lease.site,
@@ -284,6 +299,7 @@ async def _step(  # noqa: PLR0913 - what changes, and of what
             "id": message.id,
             "came_from": list(came_from),
             **values,
+            **({} if record is None else _told(message, *record)),
         },
     )
     if cursor.rowcount != 1:
@@ -291,8 +307,12 @@ async def _step(  # noqa: PLR0913 - what changes, and of what
         raise MessageMovedError(f"Message {message.id} does not wait any more.")
 
 
-async def _record(transaction: Transaction, site: str, message: Queued, action: str, outcome: str) -> None:
+_APPEND: Final = "ocean.append_audit(%(site)s, %(actor)s, %(action)s, %(what)s, %(outcome)s)"
+
+
+def _told(message: Queued, action: str, outcome: str) -> dict[str, Any]:
+    """What the audit is told."""
     what = {"message": message.id, "event": message.event, "kind": message.kind, "attempts": message.attempts + 1}
     if message.source_id:
         what |= {"source": message.source_id, "version": message.version}
-    await audit.append(transaction, site=site, actor=ACTOR, action=action, what=what, outcome=outcome)
+    return {"actor": ACTOR, "action": action, "what": Jsonb(what), "outcome": outcome}

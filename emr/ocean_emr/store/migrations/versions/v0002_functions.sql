@@ -4,6 +4,20 @@ create or replace function ocean.schema_version() returns integer
 language sql immutable set search_path = pg_catalog, pg_temp
 as $$ select 2 $$;
 
+-- As in version 1, but for the language: PL/pgSQL keeps the plan for the session, SQL makes one for every statement
+-- of every login, which took longer than most of the statements themselves.
+create or replace function ocean.current_site() returns text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  return (
+    select case count(*) when 1 then min(known.site) end
+      from pg_auth_members as membership
+      join pg_roles as login on login.oid = membership.member and login.rolname = session_user
+      join pg_roles as joined on joined.oid = membership.roleid
+      join ocean.site as known on known.group_role = joined.rolname and known.retired_at is null
+  );
+end $$;
+
 -- As in version 1, and forgets what version 2 has added.
 create or replace function ocean.retire_site(site_namespace text, site_name text, forget boolean) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
