@@ -74,6 +74,15 @@ class Keyring:
                 self._read_at = self.clock()
             return self._ring
 
+    async def at_hand(self) -> Ring:
+        """The keys as they were read last, however long ago; read now if they never were.
+
+        Raises:
+            VaultError: As listed in `vault/errors.py`.
+            StoreError: As listed in `store/errors.py`.
+        """
+        return self._ring or await self.ring()
+
     async def seal(self, content: bytes, place: Place) -> Sealed:
         """`content` under the present key."""
         ring = await self.ring()

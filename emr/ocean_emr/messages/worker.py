@@ -137,6 +137,8 @@ class Worker:
         self._lost: LeaseLostError | None = None
         self._failures_here = 0
         """How often in a row the database or Vault failed."""
+        self._key = ""
+        """Name of the key under which the present serving began."""
 
     async def run(self) -> None:
         """Serve under the present credentials; and again under others, when they change or are accepted again."""
@@ -171,7 +173,8 @@ class Worker:
     async def _credentials(self) -> tuple[Credentials, str]:
         spec = self._access.settings.spec
         credentials = read_credentials(spec, self._places)
-        return credentials, credentials.digest(spec, (await self._keys.ring()).data_key)
+        # By the key at hand: a worker with nothing to do does not ask Vault for the key every few minutes.
+        return credentials, credentials.digest(spec, (await self._keys.at_hand()).data_key)
 
     async def _cannot_begin(self, error: Exception) -> None:
         trouble = problem_of(error, utc_now())
@@ -181,8 +184,14 @@ class Worker:
                 await self._standing.say(trouble)
 
     async def _serve(self, lines: Lines, digest: str) -> None:
-        """Work until told to stop, or until the credentials change or are refused."""
+        """Work until told to stop, or until the credentials change or are refused.
+
+        The digest of the credentials goes with the key, so this begins anew with another key, too.
+        """
         self._over.clear()
+        if self._keys.name != self._key:
+            self._key = self._keys.name
+            await self._desk.hurry([Reason.SEK_MISMATCH])
         self._hands = {side: _Hand(side) for side in Side}
         tending = [asyncio.create_task(self._tend(hand, lines, digest)) for hand in self._hands.values()]
         tending.append(asyncio.create_task(self._watch(digest)))
@@ -219,15 +228,10 @@ class Worker:
         """Return when the credentials that are mounted are others, or others were refused with these."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            key = self._keys.name
             try:
                 if (await self._credentials())[1] != digest or await self._standing.refusal(digest) is not None:
                     log.info("the credentials have changed, or were refused elsewhere", site=self._access.site)
                     return
-                if self._keys.name != key:
-                    log.info("the key has changed", site=self._access.site)
-                    await self._desk.hurry([Reason.SEK_MISMATCH])
-                    self._wake()
             except CredentialsError:
                 return
             except (StoreError, VaultError) as error:
