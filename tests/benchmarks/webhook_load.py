@@ -44,6 +44,11 @@ class Result:
     latencies: list[float]
     """Seconds, one for each that was accepted."""
 
+    @property
+    def rate(self) -> float:
+        """Accepted a second."""
+        return self.accepted / self.seconds
+
 
 class Connection(asyncio.Protocol):
     """One kept-alive connection: a request, its answer, the next request."""

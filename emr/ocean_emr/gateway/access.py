@@ -9,12 +9,14 @@ from functools import partial
 from typing import Final
 
 import structlog
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
 
 from ocean_api import names
 from ocean_emr.gateway.settings import GatewaySettings
 from ocean_emr.store import arrivals
 from ocean_emr.store.arrivals import Event, Kept, Verifier
-from ocean_emr.store.database import MESSAGES_SCHEMA, Database, Transaction, conninfo
+from ocean_emr.store.database import MESSAGES_SCHEMA, Database, conninfo
 from ocean_emr.store.errors import DatabaseUnavailableError, DatabaseUnsafeError, StoreError
 from ocean_emr.vault.authorities import public_authorities
 from ocean_emr.vault.client import Vault
@@ -83,27 +85,27 @@ class GatewayDatabase:
         Raises:
             StoreError, VaultError: It did not happen, or nobody knows.
         """
-        async with self._transaction() as transaction:
-            return await arrivals.accept(transaction, events)
+        async with self._statements() as connection:
+            return await arrivals.accept(connection, events)
 
     async def wake(self, channels: Sequence[str]) -> None:
         """Tell the workers on `channels` that something has come. Raises as `keep`."""
-        async with self._transaction() as transaction:
-            await arrivals.wake(transaction, channels)
+        async with self._statements() as connection:
+            await arrivals.wake(connection, channels)
 
     async def verifier(self, site_number: str) -> Verifier | None:
         """How the clinic's webhooks are known. Raises as `keep`."""
-        async with self._transaction() as transaction:
-            return await arrivals.verifier(transaction, site_number)
+        async with self._statements() as connection:
+            return await arrivals.verifier(connection, site_number)
 
     async def prove(self) -> None:
         """Raise as `keep`, unless PostgreSQL answers."""
-        async with self._transaction() as transaction:
-            await transaction.execute("select ocean.schema_version()")
+        async with self._statements() as connection:
+            await connection.execute("select ocean.schema_version()")
 
     @contextlib.asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Transaction]:
+    async def _statements(self) -> AsyncIterator[AsyncConnection[TupleRow]]:
         if self._database is None:
             raise DatabaseUnavailableError("The database is not open yet.")
-        async with self._database.transaction() as transaction:
-            yield transaction
+        async with self._database.statements() as connection:
+            yield connection

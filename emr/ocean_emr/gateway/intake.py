@@ -20,6 +20,8 @@ from ocean_emr.store.errors import StatementRefusedError
 _WRITERS: Final = 2
 """One commits while the other collects."""
 _MOST_AT_ONCE: Final = 100
+_WAKING_PAUSE: Final = 0.005
+"""Between two times of waking workers: under load one does for many commits."""
 
 log = structlog.get_logger(__name__)
 _Waiting = tuple[Event, asyncio.Future[Outcome]]
@@ -123,6 +125,7 @@ class Intake:
                 await self._wake(channels)
             except Exception as error:  # noqa: BLE001 - the workers look by themselves now and then
                 log.warning("workers not woken", error=type(error).__name__)
+            await asyncio.sleep(_WAKING_PAUSE)
 
 
 def _tell(waiting: _Waiting, what: Outcome | Exception) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -65,7 +66,11 @@ def read_head(scope: Scope) -> Head:
         raise RefusedError(Refusal.CONTENT_TYPE)
     if length > LARGEST_BODY:
         raise RefusedError(Refusal.TOO_LARGE)
-    return Head(site_number, tuple(keys) or _keys_in(scope["query_string"]), client_of(scope))
+    return Head(
+        site_number,
+        tuple(keys) or _keys_in(scope["query_string"]),
+        client_of(scope["client"][0] if scope["client"] else ""),
+    )
 
 
 def site_in(path: str) -> str | None:
@@ -80,17 +85,18 @@ def _keys_in(query: bytes) -> tuple[str, ...]:
     return tuple(unquote(part[len(_KEY_IN_QUERY) :]) for part in parts if part.startswith(_KEY_IN_QUERY))
 
 
-def client_of(scope: Scope) -> str:
+@lru_cache(maxsize=1_000)
+def client_of(address: str) -> str:
     """Who is counted as one client: an address, or what one customer has of IPv6."""
     try:
-        address = ipaddress.ip_address(scope["client"][0])
-    except (TypeError, ValueError):
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
         return "unknown"
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((int(address), _PREFIX), strict=False))
-    return str(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((int(parsed), _PREFIX), strict=False))
+    return str(parsed)
 
 
 def may_go_on(scope: Scope) -> bool:

@@ -47,6 +47,11 @@ class Verifiers:
         entry = self._entries.get(site_number)
         return entry is not None and entry.verifier is not None
 
+    def remembered(self, site_number: str) -> Verifier | None:
+        """How the clinic's key is known, if that is fresh enough not to be asked for."""
+        entry = self._entries.get(site_number)
+        return entry.verifier if entry and self._clock() - entry.read_at < self._seconds else None
+
     async def get(self, site_number: str) -> Verifier | None:
         """How the clinic's key is known, or was known a short while ago."""
         entry = self._entries.get(site_number)

@@ -1,4 +1,7 @@
-"""What the gateway's login may do: ask how a clinic's webhooks are known, and keep the events that come by them."""
+"""What the gateway's login may do: ask how a clinic's webhooks are known, and keep the events that come by them.
+
+Each is one statement, and so a transaction of its own on a connection from `Database.statements`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ocean_emr.store.database import Transaction
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
 from ocean_emr.store.webhooks import digest_of
 
 
@@ -55,20 +60,20 @@ class Verifier:
         return hmac.compare_digest(self.digest, digest_of(key, self.salt))
 
 
-async def verifier(transaction: Transaction, site_number: str) -> Verifier | None:
+async def verifier(connection: AsyncConnection[TupleRow], site_number: str) -> Verifier | None:
     """How webhooks of the living site with that number are known; None: it takes none, or is not there."""
-    cursor = await transaction.execute("select salt, digest, is_full from ocean.webhook_verifier(%s)", [site_number])
+    cursor = await connection.execute("select salt, digest, is_full from ocean.webhook_verifier(%s)", [site_number])
     row = await cursor.fetchone()
     return Verifier(*row) if row else None
 
 
-async def accept(transaction: Transaction, events: Sequence[Event]) -> list[Kept]:
-    """Keep `events`. Each one's outcome, in their order.
+async def accept(connection: AsyncConnection[TupleRow], events: Sequence[Event]) -> list[Kept]:
+    """Keep `events`, all or none. Each one's outcome, in their order.
 
     Give them sorted: whoever else keeps some of the same events then waits for this transaction, not in a circle.
     """
     columns = [[getattr(event, name) for event in events] for name in Event.__slots__]
-    cursor = await transaction.execute(
+    cursor = await connection.execute(
         """
         select kept.outcome, kept.channel
           from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
@@ -81,12 +86,12 @@ async def accept(transaction: Transaction, events: Sequence[Event]) -> list[Kept
     return [Kept(Outcome(outcome), channel) for outcome, channel in await cursor.fetchall()]
 
 
-async def wake(transaction: Transaction, channels: Sequence[str]) -> None:
-    """Tell the workers on `channels` that something has come. In a transaction of its own, which writes nothing.
+async def wake(connection: AsyncConnection[TupleRow], channels: Sequence[str]) -> None:
+    """Tell the workers on `channels` that something has come.
 
-    So nothing could be lost, and its commit need not wait for the disk.
+    That writes nothing, so nothing could be lost and the commit need not wait for the disk.
     """
-    await transaction.execute(
+    await connection.execute(
         """
         select set_config('synchronous_commit', 'off', true), pg_notify(channel, '')
           from unnest(%s::text[]) as channel

@@ -133,19 +133,23 @@ def test_key_in_the_header_comes_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("client", "counted"),
+    ("address", "counted"),
     [
-        (("192.0.2.1", 1), "192.0.2.1"),
-        (("2001:db8:1:2:3:4:5:6", 1), "2001:db8:1:2::/64"),
-        (("2001:db8:1:2::", 1), "2001:db8:1:2::/64"),
-        (("::ffff:192.0.2.1", 1), "192.0.2.1"),
-        (("fe80::1%eth0", 1), "fe80::/64"),
-        (("<script>", 1), "unknown"),
-        (None, "unknown"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("<script>", "unknown"),
+        ("", "unknown"),
     ],
 )
-def test_who_counts_as_one_client(client: Any, counted: str) -> None:
-    assert client_of(scope(client=client)) == counted
+def test_who_counts_as_one_client(address: str, counted: str) -> None:
+    assert client_of(address) == counted
+
+
+def test_client_without_an_address() -> None:
+    assert read_head(scope(JSON, client=None)).client == "unknown"
 
 
 @pytest.mark.parametrize(
