@@ -55,6 +55,7 @@ class Gateway:
         told_per_second, told_at_once = _REFUSALS_TOLD
         self._told: Buckets[None] = Buckets(per_second=told_per_second, size=told_at_once, clock=clock)
         self._untold = 0
+        metrics.WAITING.set_function(lambda: intake.waiting)
         self.stopping = False
         """Set when the process ends: what still comes is told to come again."""
 
@@ -132,7 +133,6 @@ class Gateway:
         if event.site_number != head.site_number:
             raise RefusedError(Refusal.SITE_MISMATCH)
         self._refuse_if(self._paces.take(event.site_number), Refusal.TOO_MANY_MESSAGES)
-        metrics.WAITING.set(self._intake.waiting)
         outcome = await self._intake.accept(event)
         match outcome:
             case Outcome.UNKNOWN_SITE:

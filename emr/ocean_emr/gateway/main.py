@@ -22,6 +22,8 @@ from ocean_emr.gateway.serving import Certificate, listen, probe_server, webhook
 from ocean_emr.gateway.settings import GatewaySettings
 from ocean_emr.gateway.verifiers import Verifiers
 from ocean_emr.observe import configure_logs
+from ocean_emr.pod import utc_now
+from ocean_emr.problems import problem_of
 from ocean_emr.store.errors import DatabaseUnsafeError
 
 _UNANSWERED_SECONDS: Final = 30.0
@@ -87,6 +89,12 @@ def main() -> None:
         sys.exit(1)
     except* (OSError, ssl.SSLError) as error:
         log.error("not able to listen", message=str(_innermost(error)))  # noqa: TRY400 - likewise
+        sys.exit(1)
+    except* Exception as error:  # noqa: BLE001 - nobody above could say it better
+        # Python would print it with whatever it quotes.
+        fault = _innermost(error)
+        said = problem_of(fault, utc_now()).message if isinstance(fault, Exception) else type(fault).__name__
+        log.error("fault", message=said)  # noqa: TRY400 - see above
         sys.exit(1)
 
 

@@ -257,7 +257,8 @@ def listen(host: str, port: int, *, seconds_unanswered: float) -> socket.socket:
         OSError: The address is not to be had.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    both = host == "::" and socket.has_dualstack_ipv6()
+    listener = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     # Inherited by the connections. Source: tcp(7).
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds_unanswered * 1000))
     return listener

@@ -333,6 +333,12 @@ async def test_client_that_takes_nothing_does_not_stay_for_ever() -> None:
         accepted.close()
 
 
+@pytest.mark.parametrize("client", ["127.0.0.1", "::1"])
+async def test_address_of_both_kinds(client: str) -> None:
+    with listen("::", 0, seconds_unanswered=1) as listener:
+        socket.create_connection((client, listener.getsockname()[1]), timeout=10).close()
+
+
 class Files:
     """A certificate as cert-manager mounts and renews it."""
 
