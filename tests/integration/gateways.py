@@ -18,9 +18,10 @@ from typing import Any, Self
 import httpx
 import psycopg
 
-from integration.installation import CONTROL_NAMESPACE, Installation
-from integration.logins import Logins
+from integration.installation import CONTROL_NAMESPACE, Bao, Installation
+from integration.logins import where
 from integration.sites import Site
+from ocean_api import names
 from ocean_dev.certificates import Authority
 from ocean_dev.servers.ports import free_port
 from ocean_emr.store.webhooks import digest_of
@@ -62,9 +63,13 @@ def webhook_site(installation: Installation) -> WebhookSite:
 
 
 def set_key(installation: Installation, clinic: WebhookSite, key: str) -> None:
-    """Register `key` under the clinic's own login, as `ocean-check` does."""
+    """Register `key` under a login of the clinic's own pods, as `ocean-check` does."""
     salt = secrets.token_bytes(32)
-    with Logins(installation.server).connect(clinic.site.vault_role) as connection:
+    vault = Bao(installation.bao).log_in(names.VAULT_SITE_ROLE, installation.site_token(clinic.site))
+    login = vault.get("GET", f"{names.VAULT_DATABASE_MOUNT}/creds/{clinic.site.vault_role}")["data"]
+    with psycopg.connect(
+        where(installation.server), user=login["username"], password=login["password"], autocommit=True
+    ) as connection:
         connection.execute(
             "insert into ocean.webhook (site, salt, digest) values (%s, %s, %s)"
             " on conflict (site) do update set salt = excluded.salt, digest = excluded.digest",

@@ -105,8 +105,8 @@ def test_same_account_gets_its_own_policy_by_one_template(installation: Installa
 
 def test_statements_are_the_same_wherever_they_stand() -> None:
     """In the operator's policy, and in the roles that are there from the start."""
-    assert INITIALIZE.count(CREATE_LOGIN) == 3
-    assert INITIALIZE.count(DROP_LOGIN) == 3
+    assert INITIALIZE.count(CREATE_LOGIN) == 4
+    assert INITIALIZE.count(DROP_LOGIN) == 4
 
 
 def test_root_token_is_gone(installation: Installation) -> None:

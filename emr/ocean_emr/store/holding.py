@@ -44,7 +44,7 @@ class Pace:
     ended, and no two pods ever have one name."""
 
 
-SYNC: Final = Pace(Writer.SYNC, timedelta(minutes=3), 45.0, 60.0)
+SYNC: Final = Pace(Writer.SYNC, timedelta(minutes=3), 40.0, 60.0)
 WORKER: Final = Pace(Writer.WORKER, timedelta(seconds=90), 10.0, 10.0, after_itself=True)
 
 
