@@ -5,6 +5,8 @@ from __future__ import annotations
 import hypothesis
 import pytest
 
+from unit.gateway.wires import App
+
 # No time limit for an example: the machine may be busy.
 hypothesis.settings.register_profile("gateway", deadline=None, max_examples=150)
 hypothesis.settings.load_profile("gateway")
@@ -31,3 +33,11 @@ class Clock:
 def clock() -> Clock:
     """A clock that stands still."""
     return Clock()
+
+
+@pytest.fixture
+def app() -> App:
+    """With an open gate."""
+    app = App()
+    app.gate.set()
+    return app

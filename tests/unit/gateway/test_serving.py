@@ -1,4 +1,4 @@
-"""Real connections: who sends in drops, too much, too many at once, or not HTTP at all; and TLS whose files change."""
+"""Real connections: who sends in drops, too much, too many at once, or not HTTP at all."""
 
 from __future__ import annotations
 
@@ -6,107 +6,11 @@ import asyncio
 import contextlib
 import json
 import socket
-import ssl
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
-from starlette.types import Receive, Scope, Send
-from structlog.testing import capture_logs
 
-from ocean_dev.certificates import Authority
-from ocean_emr.gateway.request import ClientGoneError, read_body
-from ocean_emr.gateway.serving import Certificate, listen, webhook_server
-from ocean_emr.gateway.settings import GatewaySettings
-
-_SECONDS = 30
-
-
-@dataclass
-class App:
-    """Answers with the body, once the gate is open."""
-
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-    began: asyncio.Event = field(default_factory=asyncio.Event)
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
-    clients: list[str] = field(default_factory=list)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        self.clients.append(scope["client"][0])
-        self.began.set()
-        await self.gate.wait()
-        try:
-            body = await read_body(receive)
-        except ClientGoneError:
-            self.gone.set()
-            return
-        headers = [(b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-
-@contextlib.asynccontextmanager
-async def serving(app: Any, tls: ssl.SSLContext | None = None, **more: Any) -> AsyncIterator[int]:
-    """The port at which `app` is served."""
-    listener = listen("127.0.0.1", 0, seconds_unanswered=10)
-    settings = GatewaySettings(vault_address="https://v", database_host="d", tls_in_front=True, grace_seconds=5, **more)
-    server = webhook_server(app, settings, listener, tls)
-    task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn does not tell
-        await asyncio.sleep(0.01)
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        await task
-
-
-@pytest.fixture
-def app() -> App:
-    """With an open gate."""
-    app = App()
-    app.gate.set()
-    return app
-
-
-class Connection:
-    """A client's end."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    @classmethod
-    async def to(cls, port: int, **more: Any) -> Connection:
-        """Connect."""
-        return cls(*await asyncio.open_connection("127.0.0.1", port, **more))
-
-    async def send(self, data: bytes) -> None:
-        """Send. A server that has closed is no failure of the sender's."""
-        with contextlib.suppress(ConnectionError):
-            self.writer.write(data)
-            await self.writer.drain()
-
-    async def answer(self) -> tuple[int, bytes]:
-        """Status and body of the next answer."""
-        async with asyncio.timeout(_SECONDS):
-            head = await self.reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            return int(head.split(b" ")[1]), await self.reader.readexactly(length)
-
-    async def ended(self) -> bytes:
-        """What still came before the server ended the connection."""
-        async with asyncio.timeout(_SECONDS):
-            with contextlib.suppress(ConnectionError):
-                return await self.reader.read()
-        return b""
-
-
-def request(body: bytes = b"x", *headers: str, version: str = "1.1") -> bytes:
-    lines = [f"POST /x HTTP/{version}", "host: h", f"content-length: {len(body)}", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+from ocean_emr.gateway.serving import listen
+from unit.gateway.wires import SECONDS, App, Connection, request, serving
 
 
 def problem(body: bytes) -> str:
@@ -194,7 +98,7 @@ async def test_sender_who_takes_too_long_is_gone_for_the_application(app: App) -
         connection = await Connection.to(port)
         await connection.send(b"POST /x HTTP/1.1\r\ncontent-length: 9\r\n\r\n1")
 
-        await asyncio.wait_for(app.gone.wait(), _SECONDS)
+        await asyncio.wait_for(app.gone.wait(), SECONDS)
 
 
 async def test_answer_may_take_longer_than_a_request() -> None:
@@ -337,94 +241,3 @@ async def test_client_that_takes_nothing_does_not_stay_for_ever() -> None:
 async def test_address_of_both_kinds(client: str) -> None:
     with listen("::", 0, seconds_unanswered=1) as listener:
         socket.create_connection((client, listener.getsockname()[1]), timeout=10).close()
-
-
-class Files:
-    """A certificate as cert-manager mounts and renews it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.authority = Authority.create()
-        self.paths = (folder / "tls.crt", folder / "tls.key")
-        self.renew("first")
-
-    def renew(self, name: str) -> None:
-        """Another one, for a host of that name as well."""
-        self.authority.issue("gateway", addresses=["127.0.0.1", name]).write(self.folder, "tls")
-
-    def client(self, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
-        """What a client trusts, and, if it is told, the one version it speaks."""
-        context = ssl.create_default_context(cadata=self.authority.pair.certificate.decode())
-        if version is not None:
-            context.minimum_version = context.maximum_version = version
-        return context
-
-    async def names(self, port: int) -> set[str]:
-        """The hosts in the certificate that the server shows."""
-        connection = await Connection.to(port, ssl=self.client(), server_hostname="127.0.0.1")
-        shown = connection.writer.get_extra_info("peercert")["subjectAltName"]
-        connection.writer.close()
-        return {name for _, name in shown}
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Files:
-    """A certificate."""
-    return Files(tmp_path)
-
-
-async def test_certificate_that_was_renewed_is_shown_without_a_restart(files: Files, app: App) -> None:
-    certificate = Certificate(files.paths)
-    async with serving(app, certificate.context) as port:
-        kept = await Connection.to(port, ssl=files.client(), server_hostname="127.0.0.1")
-        assert await files.names(port) == {"127.0.0.1", "first"}
-        files.renew("second")
-        with capture_logs() as said:
-            certificate.look()
-            certificate.look()
-
-        assert await files.names(port) == {"127.0.0.1", "second"}
-        assert [line["event"] for line in said] == ["certificate renewed"]
-        await kept.send(request(b"still here"))
-        assert await kept.answer() == (200, b"still here")
-        kept.writer.close()
-
-
-@pytest.mark.parametrize("spoilt", ["key of another", "half a file", "gone"])
-async def test_certificate_that_cannot_be_used_leaves_the_last_one(spoilt: str, files: Files, app: App) -> None:
-    certificate = Certificate(files.paths)
-    async with serving(app, certificate.context) as port:
-        crt, key = files.paths
-        match spoilt:
-            case "key of another":
-                key.write_bytes(Authority.create().issue("x").key)
-            case "half a file":
-                crt.write_bytes(crt.read_bytes()[:100])
-            case _:
-                key.unlink()
-        with capture_logs() as said:
-            certificate.look()
-
-        assert [line["log_level"] for line in said] == ["error"]
-        assert await files.names(port) == {"127.0.0.1", "first"}
-        files.renew("second")
-        certificate.look()
-        assert await files.names(port) == {"127.0.0.1", "second"}
-
-
-async def test_tls_1_1_and_plain_http_are_not_answered(files: Files, app: App) -> None:
-    async with serving(app, Certificate(files.paths).context) as port:
-        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-            old = files.client(ssl.TLSVersion.TLSv1_1)
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            await Connection.to(port, ssl=old, server_hostname="127.0.0.1")
-        plain = await Connection.to(port)
-        await plain.send(request())
-        assert b"HTTP" not in await plain.ended()
-
-        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
-            connection = await Connection.to(port, ssl=files.client(version), server_hostname="127.0.0.1")
-            await connection.send(request(b"safe"))
-            assert await connection.answer() == (200, b"safe")
-            connection.writer.close()
-        assert len(app.clients) == 2
