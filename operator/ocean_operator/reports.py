@@ -46,7 +46,8 @@ def _take(state: State, runtime: Runtime) -> None:
         return
     runtime.reports[state.site] = after
     runtime.sites.add(state.site)
-    if after.check != before.check:
+    # What was said before a restart has been acted on, or the pass over the clinic finds that it is not settled.
+    if after.check != before.check and (runtime.reports_loaded or state.site in runtime.keys):
         runtime.externals.add(state.site)
     if after.worker != before.worker:
         runtime.look_at_queues.set()

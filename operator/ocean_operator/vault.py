@@ -26,7 +26,8 @@ from ocean_operator.core.intake import StoredKey
 from ocean_operator.core.site import SiteKey
 
 _TIMEOUT_SECONDS: Final = 10
-_THREADS: Final = 8
+_THREADS: Final = 4
+"""Python runs one at a time anyway; each keeps a connection and memory of its own."""
 _RENEW_AT: Final = 2 / 3
 _LOGIN_LIFE: Final = "2h"
 CREATION_STATEMENT: Final = "select ocean_login.create_login('{{name}}', '{{password}}', '{{expiration}}')"

@@ -155,14 +155,18 @@ def test_an_accepted_key_is_never_replaced_and_the_second_secret_is_told(running
     running.api.create(key_secret(handed, OTHER_KEY))
     running.apply(handed, **BY_SECRET, displayName="Edited")
     until(lambda: is_told(running, handed), "it is told")
+
+    def events() -> list[str]:
+        return [e["type"] for e in running.events(handed) if e["reason"] == "KeyAlreadyStored"]
+
+    until(lambda: events() == ["Warning"], "and there is an event")
     running.restart()
     running.apply(handed, **BY_SECRET, displayName="Edited again")
     running.await_complete(handed)
-    events = [e for e in running.events(handed) if e["reason"] == "KeyAlreadyStored"]
 
     assert is_told(running, handed)
     assert running.summary(handed) == "SiteReady"
-    assert [e["type"] for e in events] == ["Warning"]
+    assert events() == ["Warning"]
     assert running.key(handed) == KEY
     assert secret_in(running, handed) is not None
     running.api.delete("Secret", handed.namespace, "hand-over")

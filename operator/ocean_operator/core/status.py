@@ -131,8 +131,18 @@ def look_again(site: Site, platform: Platform, facts: Facts, now: datetime) -> d
 
 def key_was_well(status: OceanSiteStatus) -> bool:
     """Whether `status` is a good memory of the key: why one is wrong or missing, only Vault and its Secret tell."""
-    stored = next((c for c in status.conditions if c.type == ConditionType.KEY_STORED), None)
-    return status.key.version > 0 and stored is not None and stored.status != "False"
+    return status.key.version > 0 and _stored(status) in {"True", "Unknown"}
+
+
+def is_settled(status: OceanSiteStatus, generation: int) -> bool:
+    """Whether nothing is left to do in Vault and database for a spec of this generation, as far as `status` knows."""
+    key = status.key
+    settled = key.version > 0 and key.hand_over is HandOver.NONE and _stored(status) == "True"
+    return settled and status.observed_generation == generation
+
+
+def _stored(status: OceanSiteStatus) -> Truth | None:
+    return next((c.status for c in status.conditions if c.type == ConditionType.KEY_STORED), None)
 
 
 def _verdicts(site: Site, platform: Platform, seen: Observation, now: datetime) -> list[Verdict]:

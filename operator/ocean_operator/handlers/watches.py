@@ -38,7 +38,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     """Kopf's settings; the reasons are in docs/design/003-kopf.md."""
     watching, queueing, networking = settings.watching, settings.queueing, settings.networking
     watching.inactivity_timeout, watching.server_timeout, watching.client_timeout = 70, 600, 660
-    watching.connect_timeout, watching.reconnect_backoff, watching.chunk_size = 10, 1.0, 100
+    watching.connect_timeout, watching.reconnect_backoff, watching.chunk_size = 10, 1.0, 50
     for kind in (*WATCHED_CHILDREN, "Pod"):
         watching.label_selectors[_resource(kind)] = OURS
     queueing.worker_limit, queueing.idle_timeout, queueing.exit_timeout = None, 0.1, 20

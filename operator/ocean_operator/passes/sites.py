@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -17,13 +18,16 @@ from ocean_operator.core.plan import ChildId, child_id, foreign_fields, plan
 from ocean_operator.core.report import news
 from ocean_operator.core.runs import due
 from ocean_operator.core.site import Manifest, Site, SiteKey, read_status
-from ocean_operator.core.status import Observation, key_was_well, look_again, next_status
+from ocean_operator.core.status import Observation, is_settled, key_was_well, look_again, next_status
 from ocean_operator.core.validate import Finding, findings
 from ocean_operator.runtime import Runtime
 
 _WAIT_FOR_STORES_SECONDS: Final = 2.0
 _TRY_REFUSED_AGAIN_SECONDS: Final = 60.0
 """No event tells that a quota or policy was changed."""
+
+_SETTLED_A_SECOND: Final = 20
+"""Of how many settled clinics the stores are looked at after a restart, so that the others need not wait."""
 
 log = structlog.get_logger(__name__)
 
@@ -42,8 +46,7 @@ async def run_pass(key: SiteKey, runtime: Runtime) -> float | None:
         runtime.externals.add(key)
         return None
     if _knows_too_little(site, runtime):
-        if not runtime.is_seen_to(site):
-            runtime.externals.add(key)
+        _have_seen_to(site, runtime)
         await _go_on(site, runtime)
         return _WAIT_FOR_STORES_SECONDS
     return await _carry_out(site, runtime)
@@ -81,8 +84,9 @@ async def _carry_out(site: Site, runtime: Runtime) -> float | None:
         if not wrong:
             answered = await _start_jobs(site, runtime)
             answered |= _retried(site, runtime)
-            if runtime.stores and (runtime.open_retry(site) or not runtime.is_seen_to(site)):
+            if runtime.stores and runtime.open_retry(site):
                 runtime.externals.add(site.key)
+            _have_seen_to(site, runtime)
     seen = Observation(facts=facts, findings=wrong, children=children, answered=answered)
     status = next_status(site, runtime.platform, seen, now=now)
     runtime.summaries[site.key] = status.summary
@@ -92,6 +96,17 @@ async def _carry_out(site: Site, runtime: Runtime) -> float | None:
         return _TRY_REFUSED_AGAIN_SECONDS
     when = look_again(site, runtime.platform, facts, now)
     return (when - now).total_seconds() if when else None
+
+
+def _have_seen_to(site: Site, runtime: Runtime) -> None:
+    """Have Vault and database looked at: at once where there is something to do, after a mere restart by and by."""
+    if runtime.stores is None or runtime.is_seen_to(site):
+        return
+    if is_settled(site.status, site.generation):
+        within = len(runtime.observed.site_keys()) / _SETTLED_A_SECOND
+        runtime.externals.add_after(site.key, random.uniform(0, within))  # noqa: S311 - spreads load, guards nothing
+    else:
+        runtime.externals.add(site.key)
 
 
 def _wrong(site: Site, spec: OceanSiteSpec, runtime: Runtime) -> tuple[Finding, ...]:

@@ -30,6 +30,7 @@ from ocean_operator.core.intake import (
     wants_secret,
 )
 from ocean_operator.core.site import Manifest, Site, SiteKey
+from ocean_operator.core.status import key_was_well
 from ocean_operator.core.validate import findings
 from ocean_operator.database import DatabaseError
 from ocean_operator.passes.release import release, release_departed
@@ -256,10 +257,13 @@ def _unreachable(case: Case, error: VaultError | DatabaseError | SecretForbidden
 
 
 def _note(case: Case, finding: KeyFinding) -> None:
-    before = case.runtime.key_finding(case.site)
-    case.runtime.keys[case.site.key] = finding
+    """Keep what was found, and have the clinic looked at where it is news, also to a status from before a restart."""
+    site, before = case.site, case.runtime.key_finding(case.site)
+    if before is None and key_was_well(site.status):
+        before = KeyFinding(finding.site, site.status.key)
+    case.runtime.keys[site.key] = finding
     if before is None or _meaning(before) != _meaning(finding):
-        case.runtime.sites.add(case.site.key)
+        case.runtime.sites.add(site.key)
 
 
 def _meaning(finding: KeyFinding) -> tuple[KeyStatus, Reason | None, str]:

@@ -13,7 +13,7 @@ from ocean_operator.core.facts import Facts
 from ocean_operator.core.intake import not_taken
 from ocean_operator.core.report import news
 from ocean_operator.core.site import Site
-from ocean_operator.core.status import Observation, key_was_well, next_status
+from ocean_operator.core.status import Observation, is_settled, key_was_well, next_status
 from unit.operator.sites import NOW, PLATFORM, Known, problem, site
 
 BY_SECRET = {"key": {"source": "Secret", "secretName": "hand-over"}}
@@ -129,3 +129,27 @@ def test_a_status_is_the_memory_of_a_key_that_nothing_was_wrong_with(
     expected: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     assert key_was_well(status_of(CLINIC, facts)) is expected
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (served_with(HandOver.NONE), True),
+        (served_with(HandOver.NONE, key_compared=False), True),
+        (served_with(HandOver.NOT_TAKEN), False),
+        (served_with(HandOver.TAKEN), False),
+        (Known(CLINIC).key().facts, False),
+        (served_with(HandOver.NONE, key=problem(Reason.SEK_MISMATCH)), False),
+        (Facts(), False),
+    ],
+    ids=["well", "nothing to compare", "not taken", "taken", "not checked", "mismatch", "unknown"],
+)
+def test_only_a_clinic_with_nothing_left_to_do_in_vault_can_wait_for_its_turn(
+    facts: Facts,
+    expected: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    assert is_settled(status_of(CLINIC, facts), CLINIC.generation) is expected
+
+
+def test_a_clinic_whose_spec_was_changed_meanwhile_cannot_wait() -> None:
+    assert not is_settled(status_of(CLINIC, served_with(HandOver.NONE)), CLINIC.generation + 1)
