@@ -80,7 +80,7 @@ lock: ## Renew the lock files: versions and hashes, no index addresses
 bench: install ## Measure, on a quiet machine; the last results are in docs/benchmarks.md
 	@$(BIN)/python -m ocean_dev build --size control-plane
 	cd tests
-	for bench in reconcile "reconcile --stores" sync_cold_start sync_schedule gateway; do ../$(BIN)/python -m benchmarks.$$bench; done
+	for bench in reconcile "reconcile --stores" sync_cold_start sync_schedule gateway queue_claim message_latency; do ../$(BIN)/python -m benchmarks.$$bench; done
 
 .PHONY: down
 down: install ## Remove the local cluster and every trace of it, but not the cache
