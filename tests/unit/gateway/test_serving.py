@@ -114,7 +114,7 @@ async def test_answer_may_take_longer_than_a_request() -> None:
 
 
 async def test_further_connections_are_closed_and_come_back_when_there_is_room(app: App) -> None:
-    async with serving(app, most_connections=10) as port:
+    async with serving(app, most_connections=10, request_seconds=60) as port:
         held = [await Connection.to(port) for _ in range(10)]
         for connection in held:
             await connection.send(request())
