@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from sys import intern
 from typing import Any, Final
 
 from ocean_api import names
@@ -28,6 +27,7 @@ _NOTHING: Final[Mapping[ChildId, ObservedChild]] = {}
 class _Kept:
     """What must be at hand of a site; the rest is read from `packed` when a pass asks for it."""
 
+    key: SiteKey
     uid: str
     resource_version: int
     creation: str
@@ -71,7 +71,8 @@ class Observed:
 
     def saw_site(self, body: Manifest) -> bool:
         """Take news of a site; False when it is old, or nothing but our own status."""
-        key, news = SiteKey(body["metadata"]["namespace"], body["metadata"]["name"]), _keep(body)
+        news = _keep(body)
+        key = news.key
         before = self._sites.get(key)
         if self._is_old(news.uid, news.resource_version, before):
             return False
@@ -126,13 +127,19 @@ class Observed:
         To none when it is old, or changed nothing that decisions look at; to two when somebody has made it
         another clinic's.
         """
-        return self._take_child(_shared_id(body), _read_child(body), key)
+        key, child = self._shared(key, body)
+        return self._take_child(child_id(body), child, key)
 
     def wrote_child(self, body: Manifest, key: SiteKey) -> None:
         """Take the API server's answer to our own write as the state to compare with from now on."""
-        ident, child = _shared_id(body), _read_child(body)
-        self._take_child(ident, child, key)
-        self._recorded.setdefault(key, {})[ident] = child.digest
+        key, child = self._shared(key, body)
+        self._take_child(child_id(body), child, key)
+        self._recorded.setdefault(key, {})[child_id(body)] = child.digest
+
+    def _shared(self, key: SiteKey, body: Manifest) -> tuple[SiteKey, ObservedChild]:
+        """With the texts that the site has already: JSON that is read brings new ones each time."""
+        site = self._sites.get(key)
+        return (site.key, _read_child(body, site.uid)) if site else (key, _read_child(body, ""))
 
     def _take_child(self, ident: ChildId, child: ObservedChild, key: SiteKey) -> tuple[SiteKey, ...]:
         home = self._homes.get(child.uid, key)
@@ -210,38 +217,34 @@ def owner_key(body: Mapping[str, Any]) -> SiteKey | None:
     meta = body["metadata"]
     owner = next((o["name"] for o in meta.get("ownerReferences") or () if o.get("kind") == names.KIND), None)
     name = owner if owner is not None else (meta.get("labels") or {}).get(names.SITE_LABEL)
-    return SiteKey(intern(meta["namespace"]), intern(name)) if name is not None and "namespace" in meta else None
-
-
-def _shared_id(body: Manifest) -> ChildId:
-    """Its kind is one text for all: JSON that is read brings a new one each time."""
-    ident = child_id(body)
-    return ident._replace(kind=intern(ident.kind))
+    return SiteKey(meta["namespace"], name) if name is not None and "namespace" in meta else None
 
 
 def _keep(body: Manifest) -> _Kept:
     meta = body["metadata"]
-    finalizers, requests = tuple(map(intern, meta.get("finalizers") or ())), requests_in(meta)
+    finalizers, requests = tuple(meta.get("finalizers") or ()), requests_in(meta)
     deleting = "deletionTimestamp" in meta
     wanted = ("namespace", "name", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp")
     head = {k: meta[k] for k in wanted if k in meta}
     head |= {"finalizers": list(finalizers), "annotations": requests}
     return _Kept(
-        uid=intern(meta["uid"]),
+        key=SiteKey(meta["namespace"], meta["name"]),
+        uid=meta["uid"],
         resource_version=int(meta["resourceVersion"]),
         creation=meta.get("creationTimestamp", ""),
         site_number=str((body.get("spec") or {}).get("siteNumber", "")),
-        asks=(intern(meta["uid"]), meta.get("generation", 0), deleting, finalizers, tuple(sorted(requests.items()))),
+        asks=(meta["uid"], meta.get("generation", 0), deleting, finalizers, tuple(sorted(requests.items()))),
         packed=pack({"metadata": head, "spec": body.get("spec"), "status": body.get("status")}),
     )
 
 
-def _read_child(body: Manifest) -> ObservedChild:
+def _read_child(body: Manifest, expected: str) -> ObservedChild:
     meta = body["metadata"]
     owners = meta.get("ownerReferences") or ()
+    owner = next((o["uid"] for o in owners if o.get("kind") == names.KIND), "")
     return ObservedChild(
         uid=meta["uid"],
-        owner=intern(next((o["uid"] for o in owners if o.get("kind") == names.KIND), "")),
+        owner=expected if owner == expected else owner,
         resource_version=int(meta["resourceVersion"]),
         hash=(meta.get("annotations") or {}).get(names.HASH_ANNOTATION, ""),
         digest="" if body["kind"] == "Job" else live_digest(body),

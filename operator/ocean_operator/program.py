@@ -64,7 +64,7 @@ async def run(settings: OperatorSettings) -> None:
     """The whole operator, until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    cluster = await Cluster.connect(at_once=settings.workers + settings.external_workers)
+    cluster = await Cluster.connect()
     health = Health()
     leadership = Leadership(cluster, settings.namespace, settings.pod_name, lease_seconds=settings.lease_seconds)
     may_act = leadership.check if settings.leader_election else _always

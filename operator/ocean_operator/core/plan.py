@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -112,7 +113,7 @@ def _beyond(held: Mapping[str, Any] | None, asked: Mapping[str, Any] | None) -> 
 
 def child_id(body: Manifest) -> ChildId:
     """Which child `body` is."""
-    return ChildId(body["kind"], body["metadata"]["name"])
+    return ChildId(intern(body["kind"]), body["metadata"]["name"])
 
 
 def plan(
